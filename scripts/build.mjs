@@ -1,0 +1,25 @@
+// Compiles src and test into dist. Runs as npm's `prepare`, so a fresh `npm ci` ends with something that starts.
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const entry = join(root, 'dist/src/cli/main.js')
+
+let compiler
+try {
+  compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc')
+} catch {
+  // `npm ci --omit=dev` has no compiler: fine when the build is already there (an image, a published package).
+  if (existsSync(entry)) process.exit(0)
+  console.error('sluice: the TypeScript compiler is not installed and there is no build; run `npm ci` without --omit=dev')
+  process.exit(1)
+}
+
+const outDir = process.argv[2]
+const options = outDir === undefined ? [] : ['--outDir', outDir, '--tsBuildInfoFile', join(outDir, '.tsbuildinfo')]
+const { status } = spawnSync(process.execPath, [compiler, '-p', root, ...options], { cwd: root, stdio: 'inherit' })
+if (existsSync(entry)) chmodSync(entry, 0o755)
+process.exit(status ?? 1)
