@@ -31,7 +31,7 @@ export interface WireControl {
   resume(): void
 }
 
-/** Sends one request. May call the receiver before it returns. */
+/** Sends one request. Before it returns it may call the receiver's `onStart` or `onError`, nothing else. */
 export interface Wire {
   send(request: WireRequest, receiver: WireReceiver): WireControl
 }

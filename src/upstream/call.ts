@@ -1,0 +1,152 @@
+import { Failure } from '../chat/failure.ts'
+import type { Deadline, Deadlines } from '../lib/deadlines.ts'
+import type { Wire, WireControl, WireHeaders, WireReceiver, WireRequest } from '../lib/wire.ts'
+
+/** Milliseconds. */
+export interface CallTimeouts {
+  readonly connect: number
+  readonly firstToken: number
+  readonly idle: number
+  readonly total: number
+}
+
+export interface CallReceiver {
+  onHead(status: number, headers: WireHeaders): void
+  onData(chunk: Buffer): void
+  onEnd(): void
+  /** Expected trouble: refused, cut, timed out. Nothing follows it. */
+  onFailure(failure: Failure): void
+}
+
+type Phase = 'connect' | 'first_token' | 'idle'
+
+const PHASE_TEXT: Record<Phase | 'total', string> = {
+  connect: 'no connection within',
+  first_token: 'no first token within',
+  idle: 'nothing more came for',
+  total: 'the answer was not complete after'
+}
+
+/** One request to one upstream under four deadlines, whose ends are failures that name the upstream and the timer. */
+export class Call implements WireReceiver, Deadline {
+  phaseAt: number
+  totalAt: number
+  readonly #deadlines: Deadlines
+  readonly #timeouts: CallTimeouts
+  readonly #receiver: CallReceiver
+  /** How messages name the upstream. */
+  readonly #place: string
+  readonly #control: WireControl
+  #phase: Phase = 'connect'
+  #over = false
+
+  constructor(wire: Wire, request: WireRequest, place: string, timeouts: CallTimeouts, deadlines: Deadlines, receiver: CallReceiver) {
+    this.#deadlines = deadlines
+    this.#timeouts = timeouts
+    this.#receiver = receiver
+    this.#place = place
+    const now = deadlines.start()
+    this.phaseAt = now + timeouts.connect
+    this.totalAt = now + timeouts.total
+    deadlines.add(this)
+    this.#control = wire.send(request, this)
+  }
+
+  abort(): void {
+    if (this.#over) return
+    this.#finish()
+    this.#control.abort()
+  }
+
+  /** The client is slow: the upstream waits, and its silence does not count against it. */
+  pause(): void {
+    this.phaseAt = Number.POSITIVE_INFINITY
+    this.#control.pause()
+  }
+
+  resume(): void {
+    this.phaseAt = this.#deadlines.now + this.#timeouts.idle
+    this.#control.resume()
+  }
+
+  onStart(): void {
+    this.#phase = 'first_token'
+    this.phaseAt = this.#deadlines.now + this.#timeouts.firstToken
+  }
+
+  onHead(status: number, headers: WireHeaders): void {
+    if (!this.#over) this.#receiver.onHead(status, headers)
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#over) return
+    this.#phase = 'idle'
+    this.phaseAt = this.#deadlines.now + this.#timeouts.idle
+    this.#receiver.onData(chunk)
+  }
+
+  onEnd(): void {
+    if (this.#over) return
+    this.#finish()
+    this.#receiver.onEnd()
+  }
+
+  onError(error: Error & { code?: string }): void {
+    if (this.#over) return
+    this.#finish()
+    this.#receiver.onFailure(this.#explain(error))
+  }
+
+  expire(which: 'phase' | 'total'): void {
+    if (this.#over) return
+    this.#finish()
+    this.#control.abort()
+    const timer = which === 'total' ? 'total' : this.#phase
+    const waited = timer === 'first_token' ? this.#timeouts.firstToken : this.#timeouts[timer]
+    this.#receiver.onFailure(
+      new Failure('upstream-timed-out', `${this.#place} timed out: ${PHASE_TEXT[timer]} ${waited / 1000} s (timeouts.${timer}).`, {
+        code: `timeout_${timer}`,
+        recommendations: [
+          timer === 'connect' ? 'Check that it is running and reachable.' : `The model may be loading or overloaded; raise timeouts.${timer} if that is expected.`
+        ]
+      })
+    )
+  }
+
+  #finish(): void {
+    this.#over = true
+    this.#deadlines.remove(this)
+  }
+
+  #explain(error: Error & { code?: string }): Failure {
+    const code = error.code ?? ''
+    const known = CONNECTION_TEXT[code]
+    if (known !== undefined) {
+      return new Failure('upstream-down', `Cannot connect to ${this.#place}: ${known}.`, {
+        code,
+        cause: error,
+        recommendations: ['Is it running? Check the address in api_base, and the tunnel if there is one.']
+      })
+    }
+    if (code.startsWith('ERR_TLS') || code.includes('CERT')) {
+      return new Failure('upstream-down', `Cannot trust ${this.#place}: its TLS certificate was refused (${code}).`, {
+        code,
+        cause: error,
+        recommendations: ['Set NODE_EXTRA_CA_CERTS to the certificate of its authority.']
+      })
+    }
+    const when = this.#phase === 'idle' ? 'in the middle of its answer' : 'before it answered'
+    return new Failure('upstream-down', `${this.#place} broke the connection ${when}.`, { code: code || 'connection_broken', cause: error })
+  }
+}
+
+const CONNECTION_TEXT: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'the connection was refused',
+  ENOTFOUND: 'the host name is unknown',
+  EAI_AGAIN: 'the host name could not be looked up',
+  EHOSTUNREACH: 'the host is unreachable',
+  ENETUNREACH: 'the network is unreachable',
+  ETIMEDOUT: 'the connection timed out',
+  EADDRNOTAVAIL: 'no local address is left',
+  UND_ERR_CONNECT_TIMEOUT: 'the connection timed out'
+}
