@@ -1,0 +1,362 @@
+// Generated from schemas/gateway.schema.json by scripts/generate.mjs. Do not edit: run `npm run types`.
+
+/**
+ * The name of a hook or the path of its file, alone or with its options.
+ */
+export type HookEntry =
+  | string
+  | {
+      [k: string]: unknown
+    }
+
+/**
+ * What gateway.yaml may say. Every key that nothing enforces is refused, never accepted in silence.
+ */
+export interface GatewayConfig {
+  server: ServerSettings
+  /**
+   * Who may call. `none` says aloud that anybody who reaches the port may.
+   */
+  auth: 'none' | AuthSettings
+  store: StoreSettings
+  /**
+   * Named upstreams that entries of model_list may point at.
+   */
+  backends: {
+    [k: string]: Backend
+  }
+  /**
+   * The backend that `backend: active` means. `sluice switch NAME` edits this line.
+   */
+  active_backend?: string
+  /**
+   * Which model names are served, and by whom.
+   */
+  model_list: ModelEntry[]
+  /**
+   * Other names for models that model_list serves.
+   */
+  aliases: {
+    [k: string]: string
+  }
+  routing: RoutingSettings
+  /**
+   * One ordered list: preCall runs down it, postCall and onEvent back up.
+   */
+  hooks: HookEntry[]
+  /**
+   * Name → upstream that `/passthrough/{name}/*` reaches byte for byte.
+   */
+  passthrough: {
+    [k: string]: PassthroughEntry
+  }
+  /**
+   * Other files to read, relative to this one; `*` in a file's name stands for any characters. Lists are joined, maps are merged.
+   */
+  include: string[]
+}
+/**
+ * Where the gateway listens and how it behaves as an HTTP server.
+ */
+export interface ServerSettings {
+  /**
+   * The address to listen on. Anything but loopback needs auth.master_key, or `auth: none` said aloud.
+   */
+  host: string
+  /**
+   * The port to listen on, or `auto`: the first free one from 4000.
+   */
+  port: number | 'auto'
+  /**
+   * The largest request body that is read; a larger one is answered with 413.
+   */
+  body_limit: string | number
+  /**
+   * How long requests in flight may take to finish once the gateway is told to stop.
+   */
+  drain: string | number
+  /**
+   * Browser origins that may call the gateway. Empty: none may; `*`: any may.
+   */
+  allowed_origins: string[]
+  logs: LogSettings
+}
+/**
+ * What is logged. Prompts and answers never are.
+ */
+export interface LogSettings {
+  /**
+   * The least severe level that is written.
+   */
+  level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+  /**
+   * One JSON object a line, or coloured lines for people; `auto` is pretty on a terminal and JSON elsewhere.
+   */
+  format: 'auto' | 'json' | 'pretty'
+}
+/**
+ * Credentials of the gateway itself.
+ */
+export interface AuthSettings {
+  /**
+   * The administrator's key. Empty or absent: calls from loopback only, and key management is off.
+   */
+  master_key?: string
+}
+/**
+ * Where state is kept.
+ */
+export interface StoreSettings {
+  /**
+   * A Postgres to keep keys, spend and budgets in. Empty: embedded, under data_dir.
+   */
+  database_url: string
+  /**
+   * Where the gateway keeps its files, relative to this file. The variable SLUICE_DATA_DIR overrides it; its mode is 700.
+   */
+  data_dir: string
+  /**
+   * A Redis for limits, cooldowns and the cache that several machines share. Empty: in memory.
+   */
+  redis_url: string
+}
+/**
+ * One upstream: how to reach it and with which credential.
+ */
+export interface Backend {
+  /**
+   * A preset: it knows the URL, the key's header, the dialects and the quirks.
+   */
+  provider: string
+  /**
+   * Pins one of the provider's dialects. Absent: the client's own if the provider speaks it, else its first.
+   */
+  dialect?: 'openai-chat' | 'openai-responses' | 'anthropic' | 'gemini'
+  /**
+   * The upstream's base URL. Absent: the preset's own.
+   */
+  api_base?: string
+  /**
+   * The upstream's key. Absent or empty: none is sent.
+   */
+  api_key?: string
+  /**
+   * Headers sent upstream with every call.
+   */
+  headers: {
+    [k: string]: string
+  }
+  /**
+   * A note for people.
+   */
+  description?: string
+}
+/**
+ * One model name or glob and the upstream that serves it. Several entries of one name share its load.
+ */
+export interface ModelEntry {
+  /**
+   * What clients ask for: an exact name, or a glob in which `*` stands for any characters.
+   */
+  model_name: string
+  /**
+   * A preset: it knows the URL, the key's header, the dialects and the quirks.
+   */
+  provider?: string
+  /**
+   * The name of a backend declared in `backends`, or `active`: the one that active_backend names.
+   */
+  backend?: string
+  /**
+   * Pins one of the provider's dialects. Absent: the client's own if the provider speaks it, else its first.
+   */
+  dialect?: 'openai-chat' | 'openai-responses' | 'anthropic' | 'gemini'
+  /**
+   * The upstream's own name of the model; `*` here is what the glob's `*` matched. Absent: the name that was asked for.
+   */
+  model?: string
+  /**
+   * The upstream's base URL. Absent: the backend's or the preset's own.
+   */
+  api_base?: string
+  /**
+   * The upstream's key. Absent: the backend's; empty: none is sent.
+   */
+  api_key?: string
+  /**
+   * A cap on the answer's tokens: a larger ask is lowered, a missing one is filled in.
+   */
+  max_tokens?: number
+  /**
+   * How many tokens the model can take, told to clients that list models.
+   */
+  context_window?: number
+  /**
+   * A note for people, told to clients that list models.
+   */
+  description?: string
+  /**
+   * Headers sent upstream with every call, over those of the backend.
+   */
+  headers: {
+    [k: string]: string
+  }
+  /**
+   * This entry's share among the entries of the same name; 0 takes it out.
+   */
+  weight: number
+  timeouts: Timeouts
+  demo: DemoOptions
+  /**
+   * The most requests a minute that this entry takes.
+   */
+  rpm?: number
+  /**
+   * The most tokens a minute that this entry takes.
+   */
+  tpm?: number
+  /**
+   * The most calls at one time that this entry takes.
+   */
+  max_parallel?: number
+  price?: Price
+  /**
+   * Words that callers and hooks may choose entries by.
+   */
+  tags?: string[]
+  /**
+   * Hooks for this entry alone, after the gateway's own.
+   */
+  hooks?: HookEntry[]
+}
+/**
+ * The four deadlines of a call. The failure says which one passed.
+ */
+export interface Timeouts {
+  /**
+   * Until there is a connection.
+   */
+  connect: string | number
+  /**
+   * From the request until the first byte of the answer's body.
+   */
+  first_token: string | number
+  /**
+   * Between two pieces of the answer.
+   */
+  idle: string | number
+  /**
+   * The whole call.
+   */
+  total: string | number
+}
+/**
+ * How the built-in `demo` provider behaves for this entry: its pace, its text, and the faults it plays.
+ */
+export interface DemoOptions {
+  /**
+   * The wait between two pieces of a streamed answer.
+   */
+  pace: string | number
+  /**
+   * The wait before the answer begins.
+   */
+  first_byte: string | number
+  /**
+   * The fault to play: a status, `cut` (the connection ends mid-stream), `stall` (it goes silent mid-stream), `no-head` (it ends before any answer).
+   */
+  fail: 'none' | '429' | '500' | '503' | '529' | 'cut' | 'stall' | 'no-head'
+  /**
+   * What it answers. Absent: a sentence that names the model and says it is a demonstration.
+   */
+  text?: string
+  /**
+   * In how many pieces it streams the answer. Absent: one a word.
+   */
+  chunks?: number
+}
+/**
+ * USD per million tokens.
+ */
+export interface Price {
+  /**
+   * Tokens sent.
+   */
+  input?: number
+  /**
+   * Tokens answered.
+   */
+  output?: number
+  /**
+   * Tokens read from the upstream's prompt cache.
+   */
+  cache_read?: number
+  /**
+   * Tokens written to the upstream's prompt cache.
+   */
+  cache_write?: number
+}
+/**
+ * Which target is tried first, and what happens when it fails.
+ */
+export interface RoutingSettings {
+  /**
+   * How entries of one name share its load.
+   */
+  strategy: 'weighted' | 'least-busy' | 'fastest' | 'cheapest'
+  /**
+   * How often a failed target is tried again before the next one is.
+   */
+  retries: number
+  cooldown?: Cooldown
+  /**
+   * Model name or glob → the names to try when it fails, in order. None unless declared: a failure is told, not hidden.
+   */
+  fallbacks: {
+    [k: string]: string[]
+  }
+  /**
+   * Model name or glob → the names to try when the request is too long for it.
+   */
+  context_fallbacks: {
+    [k: string]: string[]
+  }
+  /**
+   * Model name or glob → the names to try when the upstream refuses the content.
+   */
+  content_policy_fallbacks: {
+    [k: string]: string[]
+  }
+}
+/**
+ * When a target that keeps failing is left out, and for how long.
+ */
+export interface Cooldown {
+  /**
+   * How many failures it takes.
+   */
+  failures?: number
+  /**
+   * In which time they must fall.
+   */
+  within?: string | number
+  /**
+   * How long the target is then left out.
+   */
+  for?: string | number
+}
+/**
+ * One upstream that is reached byte for byte.
+ */
+export interface PassthroughEntry {
+  /**
+   * The upstream's base URL.
+   */
+  target: string
+  /**
+   * Headers set on every request, over the client's; the client's own credentials are taken off.
+   */
+  headers: {
+    [k: string]: string
+  }
+}
