@@ -1,0 +1,67 @@
+// Every metric's name, help, labels and buckets. Dashboards, docs and the code that counts hold on to this table.
+
+/** Advised by OpenTelemetry's GenAI conventions for durations; a local model's long ones are added at the end. */
+const DURATION = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68]
+const FIRST_TOKEN = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 60]
+const PER_TOKEN = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5]
+const TOKENS = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304]
+const OVERHEAD = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1]
+
+export interface MetricRow {
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly help: string
+  readonly labels: readonly string[]
+  readonly buckets?: readonly number[]
+}
+
+const CALL = ['gen_ai_operation_name', 'gen_ai_provider_name', 'gen_ai_request_model'] as const
+
+export const METRICS = {
+  gateway_requests_total: {
+    type: 'counter',
+    help: 'Requests answered, by the status class the client saw.',
+    labels: ['model', 'provider', 'endpoint', 'status']
+  },
+  gateway_overhead_seconds: {
+    type: 'histogram',
+    help: 'Time the gateway itself added to a request, from its last byte in to the first byte out.',
+    labels: ['phase'],
+    buckets: OVERHEAD
+  },
+  gateway_upstream_attempts_total: {
+    type: 'counter',
+    help: 'Tries at one upstream.',
+    labels: ['target', 'outcome', 'reason']
+  },
+  gateway_fallbacks_total: { type: 'counter', help: 'Requests handed to another model name after failures.', labels: ['from', 'to', 'reason'] },
+  gateway_inflight: { type: 'gauge', help: 'Requests being answered now.', labels: [] },
+  gateway_stream_aborts_total: { type: 'counter', help: 'Streams that ended before their proper end.', labels: ['by'] },
+  gateway_config_reloads_total: { type: 'counter', help: 'Attempts to load the configuration.', labels: ['result'] },
+  gateway_config_generation: { type: 'gauge', help: 'Number of the configuration in force.', labels: [] },
+  gen_ai_client_operation_duration_seconds: {
+    type: 'histogram',
+    help: 'Duration of a call, from the request to its last byte.',
+    labels: CALL,
+    buckets: DURATION
+  },
+  gen_ai_server_time_to_first_token_seconds: {
+    type: 'histogram',
+    help: 'Time from the request to the first byte of a streamed answer.',
+    labels: CALL,
+    buckets: FIRST_TOKEN
+  },
+  gen_ai_server_time_per_output_token_seconds: {
+    type: 'histogram',
+    help: 'Time per output token after the first one.',
+    labels: CALL,
+    buckets: PER_TOKEN
+  },
+  gen_ai_client_token_usage: {
+    type: 'histogram',
+    help: 'Tokens of a call as the upstream reported them.',
+    labels: [...CALL, 'gen_ai_token_type'],
+    buckets: TOKENS
+  }
+} as const satisfies Record<string, MetricRow>
+
+export type MetricName = keyof typeof METRICS

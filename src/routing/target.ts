@@ -1,0 +1,46 @@
+import type { DialectName } from '../dialects/dialect.ts'
+import type { Wire } from '../lib/wire.ts'
+import type { TargetSeries } from '../metrics/series.ts'
+import type { Surface } from '../providers/surface.ts'
+import type { CallTimeouts } from '../upstream/call.ts'
+import { fillStars } from './glob.ts'
+
+/** One upstream and model to try, as the configuration declares it. Frozen; shared by all requests of a runtime. */
+export interface Target {
+  /** `provider/model`, as metrics and logs name it. */
+  readonly name: string
+  readonly provider: string
+  /** The upstream's name for the model; a `*` takes what the glob matched. Undefined: the name that was asked for. */
+  readonly model: string | undefined
+  /** How messages to people name it: `mlx (http://localhost:11402)`. */
+  readonly place: string
+  readonly origin: string
+  readonly wire: Wire
+  readonly surfaces: readonly Surface[]
+  /** A cap: a larger ask is lowered, a missing one is filled in. */
+  readonly maxTokens: number | undefined
+  readonly timeouts: CallTimeouts
+  readonly weight: number
+  readonly series: TargetSeries
+}
+
+export function upstreamModel(target: Target, asked: string, captured: readonly string[]): string {
+  return target.model === undefined ? asked : fillStars(target.model, captured)
+}
+
+/** How this target is asked by a client of that dialect without translation, if it can be. */
+export function surfaceFor(target: Target, dialect: DialectName): Surface | undefined {
+  for (const surface of target.surfaces) if (surface.dialect === dialect) return surface
+  return undefined
+}
+
+/** The order in which targets that share a name are tried: chance by weight, heavier ones more often first. */
+export function shuffled(targets: readonly Target[], random: () => number): readonly Target[] {
+  if (targets.length < 2) return targets
+  // Efraimidis and Spirakis: sorting by random^(1/weight) draws by weight without replacement.
+  return targets
+    .filter(target => target.weight > 0)
+    .map(target => ({ target, rank: random() ** (1 / target.weight) }))
+    .sort((a, b) => b.rank - a.rank)
+    .map(entry => entry.target)
+}
