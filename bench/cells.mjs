@@ -39,15 +39,15 @@ const paced = chunks => ({
 export const quick = {
   rounds: 3,
   warmUpSeconds: 4,
-  budgetSeconds: 80,
+  budgetSeconds: 84,
   cells: [
-    chat(1, 16, 0.6),
-    chat(1, 64, 0.6),
-    chat(100, 16, 0.6),
-    chat(500, 16, 0.6),
-    atRate(1, 400, 0.7),
-    stream(20, 0, 0.6),
-    stream(20, 5, 0.6),
+    chat(1, 16, 0.5),
+    chat(1, 64, 0.5),
+    chat(100, 16, 0.5),
+    chat(500, 16, 0.5),
+    atRate(1, 400, 0.6),
+    stream(20, 0, 0.5),
+    stream(20, 5, 0.5),
     paced(65)
   ]
 }

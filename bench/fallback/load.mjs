@@ -2,9 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 
-const [port, file, connections, seconds, rate, limit, streaming, ...marks] = process.argv
-  .slice(2)
-  .map(text => Number(text) || text)
+const [, , port, file, ...settings] = process.argv
+const [connections, seconds, rate, limit, streaming, ...marks] = settings.map(Number)
 const request = readFileSync(file)
 const now = () => Number(process.hrtime.bigint())
 const samples = { latency: [], first: [], delay: [] }
@@ -13,7 +12,6 @@ let [issued, finished, events] = [0, 0, 0]
 const begin = now()
 const deadline = begin + seconds * 1e9
 let lastFinish = begin
-const zero = value => Number(value) || 0
 const all = []
 
 class Connection {
@@ -31,8 +29,8 @@ class Connection {
 
   next() {
     const time = now()
-    const due = zero(rate) ? begin + (issued * 1e9) / rate : time
-    if ((zero(limit) && issued >= limit) || due > time || time >= deadline) return
+    const due = rate ? begin + (issued * 1e9) / rate : time
+    if ((limit && issued >= limit) || due > time || time >= deadline) return
     issued++
     Object.assign(this, { state: 'head', text: '', started: due, events: 0, done: false, need: 0 })
     this.socket.write(request)
@@ -123,7 +121,7 @@ function percentiles(values) {
 
 function report() {
   errors.unanswered = issued - finished
-  if (zero(rate)) errors.unsent = Math.max(0, (zero(limit) || Math.floor(seconds * rate)) - issued)
+  if (rate) errors.unsent = Math.max(0, (limit || Math.floor(seconds * rate)) - issued)
   const cpu = process.cpuUsage()
   const result = {
     requests: finished,
@@ -138,16 +136,16 @@ function report() {
 
 function tick() {
   const time = now()
-  while (marks.length && zero(marks[0]) && time >= begin + marks[0] * 1e9) {
+  while (marks.length && marks[0] && time >= begin + marks[0] * 1e9) {
     marks.shift()
     console.log(JSON.stringify({ mark: events, at: (time - begin) / 1e9 }))
   }
-  if (zero(rate)) for (const connection of all) if (connection.state === 'idle') connection.next()
-  const over = time >= deadline || (zero(limit) && issued >= limit)
-  if ((over && finished >= issued && !zero(marks[0])) || time > deadline + 15e9) return report()
+  if (rate) for (const connection of all) if (connection.state === 'idle') connection.next()
+  const over = time >= deadline || (limit && issued >= limit)
+  if ((over && finished >= issued && !marks[0]) || time > deadline + 15e9) return report()
   setTimeout(tick, 1)
 }
 
 for (let i = 0; i < connections; i++) all.push(new Connection())
-if (!zero(rate)) for (const connection of all) connection.next()
+if (!rate) for (const connection of all) connection.next()
 tick()
