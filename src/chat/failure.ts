@@ -41,6 +41,8 @@ export interface FailureDetails {
   retryAfter?: number
   /** What a person can do next, one sentence each. */
   recommendations?: readonly string[]
+  /** Of `context-exceeded`: tokens of the prompt, tokens the answer was allowed if that did not fit, and the limit. */
+  context?: { readonly input?: number; readonly output?: number; readonly limit?: number }
   /** For the log alone: never sent to a client. */
   cause?: unknown
 }
