@@ -202,9 +202,11 @@ export class JsonScanner {
     if (byte === QUOTE) return this.#enter(State.nestedString, at)
     if (CLASS[byte] !== 0) return at + 1
     if (byte === OPEN_OBJECT || byte === OPEN_LIST) return this.#open(byte, at)
-    if (byte !== CLOSE_OBJECT && byte !== CLOSE_LIST) return this.#refuse(at, 'this byte cannot stand outside of a string')
+    if (byte !== CLOSE_OBJECT && byte !== CLOSE_LIST)
+      return this.#refuse(at, 'this byte cannot stand outside of a string')
     this.#depth--
-    if (this.#brackets?.[this.#depth] !== (byte === CLOSE_OBJECT ? 1 : 0)) return this.#refuse(at, 'brackets do not match')
+    if (this.#brackets?.[this.#depth] !== (byte === CLOSE_OBJECT ? 1 : 0))
+      return this.#refuse(at, 'brackets do not match')
     if (this.#depth === 0) this.#endValue(chunk, at + 1, State.nested)
     return at + 1
   }
@@ -233,7 +235,8 @@ export class JsonScanner {
     } else {
       // Some servers match keys without regard to case: they would take `Model` for `model`, and we would not.
       const folded = key.toUpperCase().toLowerCase()
-      if (this.#wanted.has(folded)) this.#problem = { problem: `Write the key \`${folded}\` in lower case.`, field: folded }
+      if (this.#wanted.has(folded))
+        this.#problem = { problem: `Write the key \`${folded}\` in lower case.`, field: folded }
     }
   }
 
@@ -249,7 +252,10 @@ export class JsonScanner {
     if (kind !== State.nested) {
       value = raw === undefined ? undefined : decode(raw)
       if (value === undefined) {
-        this.#problem = { problem: `The value of \`${this.#field}\` is not valid JSON, or too long.`, field: this.#field }
+        this.#problem = {
+          problem: `The value of \`${this.#field}\` is not valid JSON, or too long.`,
+          field: this.#field
+        }
         return
       }
     }

@@ -9,7 +9,10 @@ export function nearest(asked: string, candidates: Iterable<string>, most = 3): 
     const distance = related ? 1 : editDistance(wanted, known)
     if (distance <= limit) scored.push({ candidate, distance })
   }
-  return scored.sort((a, b) => a.distance - b.distance).slice(0, most).map(entry => entry.candidate)
+  return scored
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, most)
+    .map(entry => entry.candidate)
 }
 
 /** Names come from clients, and the distance costs the product of two lengths. */

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { CallSeries, Count, countIn, Distribution, STATUS_CLASSES, TargetSeries } from './series.ts'
+import { CallSeries, type Count, countIn, Distribution, STATUS_CLASSES, TargetSeries } from './series.ts'
 import { METRICS, type MetricName, type MetricRow } from './table.ts'
 
 type Labels = Record<string, string>
@@ -27,7 +27,13 @@ export class Metrics {
     collectDefaultMetrics({ register: this.#registry })
     for (const name of Object.keys(METRICS) as MetricName[]) {
       const row: MetricRow = METRICS[name]
-      const metric = { name, help: row.help, type: row.type, aggregator: 'sum', get: async () => ({ name, help: row.help, type: row.type, values: this.#values(name) }) }
+      const metric = {
+        name,
+        help: row.help,
+        type: row.type,
+        aggregator: 'sum',
+        get: async () => ({ name, help: row.help, type: row.type, values: this.#values(name) })
+      }
       this.#registry.registerMetric(metric as unknown as Parameters<Registry['registerMetric']>[0])
     }
   }
@@ -77,10 +83,14 @@ export class Metrics {
     switch (name) {
       case 'gateway_requests_total':
         return [...this.#calls.values()].flatMap(call =>
-          call.statuses.flatMap((count, index) => (count.value === 0 ? [] : [{ value: count.value, labels: { ...placeOf(call), status: STATUS_CLASSES[index] ?? '' } }]))
+          call.statuses.flatMap((count, index) =>
+            count.value === 0
+              ? []
+              : [{ value: count.value, labels: { ...placeOf(call), status: STATUS_CLASSES[index] ?? '' } }]
+          )
         )
       case 'gateway_overhead_seconds':
-        return histogram(name, { phase: 'total' }, this.overhead)
+        return histogram(name, { phase: 'before_upstream' }, this.overhead)
       case 'gateway_upstream_attempts_total':
         return [...this.#attempts].flatMap(([target, reasons]) =>
           [...reasons].map(([reason, count]) => ({

@@ -1,7 +1,9 @@
 // Every metric's name, help, labels and buckets. Dashboards, docs and the code that counts hold on to this table.
 
 /** Advised by OpenTelemetry's GenAI conventions for durations; a local model's long ones are added at the end. */
-const DURATION = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68]
+const DURATION = [
+  0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68
+]
 const FIRST_TOKEN = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 60]
 const PER_TOKEN = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5]
 const TOKENS = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304]
@@ -24,7 +26,7 @@ export const METRICS = {
   },
   gateway_overhead_seconds: {
     type: 'histogram',
-    help: 'Time the gateway itself added to a request, from its last byte in to the first byte out.',
+    help: 'Time the gateway itself takes, from the last byte of a request to its going out to the upstream.',
     labels: ['phase'],
     buckets: OVERHEAD
   },
@@ -33,7 +35,11 @@ export const METRICS = {
     help: 'Tries at one upstream.',
     labels: ['target', 'outcome', 'reason']
   },
-  gateway_fallbacks_total: { type: 'counter', help: 'Requests handed to another model name after failures.', labels: ['from', 'to', 'reason'] },
+  gateway_fallbacks_total: {
+    type: 'counter',
+    help: 'Requests handed to another model name after failures.',
+    labels: ['from', 'to', 'reason']
+  },
   gateway_inflight: { type: 'gauge', help: 'Requests being answered now.', labels: [] },
   gateway_stream_aborts_total: { type: 'counter', help: 'Streams that ended before their proper end.', labels: ['by'] },
   gateway_config_reloads_total: { type: 'counter', help: 'Attempts to load the configuration.', labels: ['result'] },

@@ -20,6 +20,8 @@ export interface Preset {
   readonly keyHeader: KeyHeader
   /** Where the key is looked for when the entry gives none. */
   readonly keyVariable?: string
+  /** The field a missing cap is filled in under, where OpenAI's own newer name is the only one accepted. */
+  readonly maxTokensField?: 'max_completion_tokens'
   /** Path below the base URL that answers cheaply when all is well. */
   readonly probe?: string
   /** Runs on this machine: found by its port at the first start, works without a key. */
@@ -39,7 +41,15 @@ function compatible(title: string, apiBase: string, keyVariable: string, docs: s
 
 /** A server on this machine. */
 function local(title: string, port: number, speaks: readonly Spoken[], docs: string): Preset {
-  return { title, apiBase: `http://127.0.0.1:${port}`, speaks, keyHeader: 'bearer', probe: '/v1/models', local: true, docs }
+  return {
+    title,
+    apiBase: `http://127.0.0.1:${port}`,
+    speaks,
+    keyHeader: 'bearer',
+    probe: '/v1/models',
+    local: true,
+    docs
+  }
 }
 
 /** Every provider we know by name. A row is data: what needs code is named in `quirks`. */
@@ -56,6 +66,7 @@ export const PRESETS = {
     speaks: [chat, responses],
     keyHeader: 'bearer',
     keyVariable: 'OPENAI_API_KEY',
+    maxTokensField: 'max_completion_tokens',
     probe: '/models',
     docs: 'https://platform.openai.com/docs/api-reference'
   },
@@ -83,17 +94,37 @@ export const PRESETS = {
   'llama.cpp': local('llama.cpp (llama-server)', 8080, [chat, messages], 'https://github.com/ggml-org/llama.cpp'),
   vllm: local('vLLM', 8000, [chat, responses, messages], 'https://docs.vllm.ai'),
   sglang: local('SGLang', 30000, [chat], 'https://docs.sglang.ai'),
-  'self-hosted': { title: 'A server of your own', speaks: [messages, chat, responses], keyHeader: 'bearer', probe: '/health' },
+  'self-hosted': {
+    title: 'A server of your own',
+    speaks: [messages, chat, responses],
+    keyHeader: 'bearer',
+    probe: '/health'
+  },
   custom: { title: 'Anything OpenAI-compatible', speaks: [chat], keyHeader: 'bearer', probe: '/models' },
   litellm: { title: 'LiteLLM', speaks: [chat, responses, messages], keyHeader: 'bearer', probe: '/health/liveliness' },
-  cerebras: compatible('Cerebras', 'https://api.cerebras.ai/v1', 'CEREBRAS_API_KEY', 'https://inference-docs.cerebras.ai'),
+  cerebras: compatible(
+    'Cerebras',
+    'https://api.cerebras.ai/v1',
+    'CEREBRAS_API_KEY',
+    'https://inference-docs.cerebras.ai'
+  ),
   groq: compatible('Groq', 'https://api.groq.com/openai/v1', 'GROQ_API_KEY', 'https://console.groq.com/docs'),
-  openrouter: compatible('OpenRouter', 'https://openrouter.ai/api/v1', 'OPENROUTER_API_KEY', 'https://openrouter.ai/docs'),
+  openrouter: compatible(
+    'OpenRouter',
+    'https://openrouter.ai/api/v1',
+    'OPENROUTER_API_KEY',
+    'https://openrouter.ai/docs'
+  ),
   deepseek: compatible('DeepSeek', 'https://api.deepseek.com/v1', 'DEEPSEEK_API_KEY', 'https://api-docs.deepseek.com'),
   mistral: compatible('Mistral', 'https://api.mistral.ai/v1', 'MISTRAL_API_KEY', 'https://docs.mistral.ai/api'),
   xai: compatible('xAI', 'https://api.x.ai/v1', 'XAI_API_KEY', 'https://docs.x.ai'),
   together: compatible('Together AI', 'https://api.together.xyz/v1', 'TOGETHER_API_KEY', 'https://docs.together.ai'),
-  fireworks: compatible('Fireworks AI', 'https://api.fireworks.ai/inference/v1', 'FIREWORKS_API_KEY', 'https://docs.fireworks.ai')
+  fireworks: compatible(
+    'Fireworks AI',
+    'https://api.fireworks.ai/inference/v1',
+    'FIREWORKS_API_KEY',
+    'https://docs.fireworks.ai'
+  )
 } as const satisfies Record<string, Preset>
 
 export type ProviderName = keyof typeof PRESETS

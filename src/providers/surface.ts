@@ -35,7 +35,8 @@ export function surfacesOf(
   extraHeaders: Readonly<Record<string, string>>,
   pinned: DialectName | undefined
 ): readonly Surface[] {
-  const spoken = pinned === undefined ? preset.speaks : [preset.speaks.find(row => row.dialect === pinned) ?? assumed(pinned)]
+  const spoken =
+    pinned === undefined ? preset.speaks : [preset.speaks.find(row => row.dialect === pinned) ?? assumed(pinned)]
   return spoken.map(row => surface(row, row.keyHeader ?? preset.keyHeader, apiBase, apiKey, extraHeaders))
 }
 
@@ -44,7 +45,13 @@ function assumed(dialect: DialectName): Spoken {
   return { dialect, prefix: dialect === 'gemini' ? '/v1beta' : '/v1' }
 }
 
-function surface(row: Spoken, keyHeader: KeyHeader, apiBase: URL, apiKey: string | undefined, extra: Readonly<Record<string, string>>): Surface {
+function surface(
+  row: Spoken,
+  keyHeader: KeyHeader,
+  apiBase: URL,
+  apiKey: string | undefined,
+  extra: Readonly<Record<string, string>>
+): Surface {
   const path = apiBase.pathname.replace(/\/+$/, '').replace(WHOLE_ADDRESS, '')
   // OpenAI's SDKs append `/chat/completions` to whatever base they are given, Anthropic's append `/v1/messages`.
   const complete = VERSION.test(path) || (path !== '' && row.dialect.startsWith('openai'))

@@ -61,7 +61,9 @@ export class Routes {
     if (this.#only !== undefined && !this.#only.includes('*')) return this.resolve(this.#only)
     return new Failure('invalid-request', '`model` is missing.', {
       field: 'model',
-      recommendations: [`Name one of: ${this.names().slice(0, 10).join(', ')}; or declare a model or alias called \`${DEFAULT_NAME}\`.`]
+      recommendations: [
+        `Name one of: ${this.names().slice(0, 10).join(', ')}; or declare a model or alias called \`${DEFAULT_NAME}\`.`
+      ]
     })
   }
 
@@ -111,7 +113,9 @@ export class Routes {
       field: 'model',
       code: 'model_not_found',
       recommendations: [
-        near.length > 0 ? `Did you mean ${near.map(name => `\`${name}\``).join(' or ')}?` : 'GET /v1/models lists what is.',
+        near.length > 0
+          ? `Did you mean ${near.map(name => `\`${name}\``).join(' or ')}?`
+          : 'GET /v1/models lists what is.',
         'Add an entry to model_list in gateway.yaml; it is in force as soon as the file is saved.'
       ]
     })

@@ -19,6 +19,8 @@ export interface Target {
   readonly surfaces: readonly Surface[]
   /** A cap: a larger ask is lowered, a missing one is filled in. */
   readonly maxTokens: number | undefined
+  /** Where a missing cap is filled in, for OpenAI Chat. */
+  readonly maxTokensField: 'max_tokens' | 'max_completion_tokens'
   readonly timeouts: CallTimeouts
   readonly weight: number
   readonly series: TargetSeries

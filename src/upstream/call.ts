@@ -40,7 +40,14 @@ export class Call implements WireReceiver, Deadline {
   #phase: Phase = 'connect'
   #over = false
 
-  constructor(wire: Wire, request: WireRequest, place: string, timeouts: CallTimeouts, deadlines: Deadlines, receiver: CallReceiver) {
+  constructor(
+    wire: Wire,
+    request: WireRequest,
+    place: string,
+    timeouts: CallTimeouts,
+    deadlines: Deadlines,
+    receiver: CallReceiver
+  ) {
     this.#deadlines = deadlines
     this.#timeouts = timeouts
     this.#receiver = receiver
@@ -104,12 +111,18 @@ export class Call implements WireReceiver, Deadline {
     const timer = which === 'total' ? 'total' : this.#phase
     const waited = timer === 'first_token' ? this.#timeouts.firstToken : this.#timeouts[timer]
     this.#receiver.onFailure(
-      new Failure('upstream-timed-out', `${this.#place} timed out: ${PHASE_TEXT[timer]} ${waited / 1000} s (timeouts.${timer}).`, {
-        code: `timeout_${timer}`,
-        recommendations: [
-          timer === 'connect' ? 'Check that it is running and reachable.' : `The model may be loading or overloaded; raise timeouts.${timer} if that is expected.`
-        ]
-      })
+      new Failure(
+        'upstream-timed-out',
+        `${this.#place} timed out: ${PHASE_TEXT[timer]} ${waited / 1000} s (timeouts.${timer}).`,
+        {
+          code: `timeout_${timer}`,
+          recommendations: [
+            timer === 'connect'
+              ? 'Check that it is running and reachable.'
+              : `The model may be loading or overloaded; raise timeouts.${timer} if that is expected.`
+          ]
+        }
+      )
     )
   }
 
@@ -136,7 +149,10 @@ export class Call implements WireReceiver, Deadline {
       })
     }
     const when = this.#phase === 'idle' ? 'in the middle of its answer' : 'before it answered'
-    return new Failure('upstream-down', `${this.#place} broke the connection ${when}.`, { code: code || 'connection_broken', cause: error })
+    return new Failure('upstream-down', `${this.#place} broke the connection ${when}.`, {
+      code: code || 'connection_broken',
+      cause: error
+    })
   }
 }
 

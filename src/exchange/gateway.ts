@@ -1,0 +1,55 @@
+import type { Failure } from '../chat/failure.ts'
+import { Deadlines } from '../lib/deadlines.ts'
+import type { Metrics } from '../metrics/metrics.ts'
+import { HealthBook } from './health.ts'
+import { CallLog, type CallRecord } from './record.ts'
+import type { Runtime } from './runtime.ts'
+
+/** Something under way that can be told to stop. */
+export interface Running {
+  stop(failure: Failure): void
+}
+
+/** What lives as long as the process: the runtime in force, and what its successors inherit. */
+export class Gateway {
+  runtime: Runtime
+  /** Set when the process is about to end: new requests are refused. */
+  draining = false
+  readonly metrics: Metrics
+  readonly deadlines = new Deadlines()
+  readonly calls = new CallLog()
+  readonly health = new HealthBook()
+  readonly running = new Set<Running>()
+  readonly startedAt = Date.now()
+  readonly #onSettled: (record: CallRecord, error: unknown) => void
+
+  constructor(
+    runtime: Runtime,
+    metrics: Metrics,
+    onSettled: (record: CallRecord, error: unknown) => void = () => undefined
+  ) {
+    this.runtime = runtime
+    this.metrics = metrics
+    this.#onSettled = onSettled
+    metrics.generation = runtime.generation
+  }
+
+  /** Puts a new runtime in force. Requests under way keep the one they began with. */
+  swap(runtime: Runtime): void {
+    this.runtime = runtime
+    this.metrics.generation = runtime.generation
+  }
+
+  settled(record: CallRecord, error: unknown): void {
+    this.calls.add(record)
+    this.#onSettled(record, error)
+  }
+
+  /** Resolves when nothing runs any more, or stops what is left when the time is over. */
+  async drain(milliseconds: number, failure: Failure): Promise<void> {
+    this.draining = true
+    const until = performance.now() + milliseconds
+    while (this.running.size > 0 && performance.now() < until) await new Promise(resolve => setTimeout(resolve, 20))
+    for (const running of [...this.running]) running.stop(failure)
+  }
+}

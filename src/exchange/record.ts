@@ -1,0 +1,58 @@
+import type { FailureKind } from '../chat/failure.ts'
+import type { Usage } from '../chat/usage.ts'
+
+export interface AttemptRecord {
+  readonly target: string
+  /** `ok`, a failure's kind, or `aborted`. */
+  readonly reason: string
+  readonly milliseconds: number
+  readonly message?: string
+}
+
+/** What became of one request: for the log, the metrics and `GET /calls/{id}`. Holds no word of the conversation. */
+export interface CallRecord {
+  readonly id: string
+  /** Milliseconds since 1970 when it was settled. */
+  readonly at: number
+  readonly endpoint: string
+  readonly stream: boolean
+  /** As the client named it, shortened; undefined when it named none. */
+  readonly model: string | undefined
+  readonly route: string | undefined
+  readonly provider: string | undefined
+  readonly upstreamModel: string | undefined
+  readonly status: number
+  readonly attempts: readonly AttemptRecord[]
+  readonly usage: Usage | undefined
+  readonly firstByteMilliseconds: number | undefined
+  readonly milliseconds: number
+  readonly overheadMilliseconds: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly failure: FailureKind | undefined
+  readonly failureMessage: string | undefined
+  /** The client left before the end. */
+  readonly clientGone: boolean
+  readonly generation: number
+}
+
+/** The last calls, bounded. */
+export class CallLog {
+  readonly #records = new Map<string, CallRecord>()
+  readonly #most: number
+
+  constructor(most = 1000) {
+    this.#most = most
+  }
+
+  add(record: CallRecord): void {
+    this.#records.set(record.id, record)
+    if (this.#records.size <= this.#most) return
+    const oldest = this.#records.keys().next().value
+    if (oldest !== undefined) this.#records.delete(oldest)
+  }
+
+  get(id: string): CallRecord | undefined {
+    return this.#records.get(id)
+  }
+}

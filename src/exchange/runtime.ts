@@ -1,0 +1,205 @@
+import type { Backend, DemoOptions, GatewayConfig, ModelEntry } from '../config/generated/types.ts'
+import { parseDuration } from '../lib/duration.ts'
+import { parseSize } from '../lib/size.ts'
+import type { Wire } from '../lib/wire.ts'
+import type { Metrics } from '../metrics/metrics.ts'
+import { type Preset, presetOf } from '../providers/presets.ts'
+import { surfacesOf } from '../providers/surface.ts'
+import { Glob } from '../routing/glob.ts'
+import { type Route, Routes } from '../routing/routes.ts'
+import type { Target } from '../routing/target.ts'
+import type { CallTimeouts } from '../upstream/call.ts'
+
+/** What a configuration compiles to. Frozen; a request keeps the one it began with. */
+export interface Runtime {
+  readonly generation: number
+  readonly config: GatewayConfig
+  readonly routes: Routes
+  /** Every target there is, for health and for `explain`. */
+  readonly targets: readonly Target[]
+  readonly masterKey: string | undefined
+  readonly bodyLimit: number
+  readonly allowedOrigins: ReadonlySet<string>
+  readonly drain: number
+  /** Whose connections are to be kept. */
+  readonly origins: ReadonlySet<string>
+  /** What works but not as somebody may expect: a key that is not set. */
+  readonly warnings: readonly string[]
+  readonly loadedAt: number
+}
+
+export interface Environment {
+  readonly generation: number
+  readonly variables: Readonly<Record<string, string | undefined>>
+  readonly metrics: Metrics
+  readonly wireTo: (origin: string) => Wire
+  readonly demo: Wire
+}
+
+/** A mistake that only shows when the whole is put together; the loader knows the line of its path. */
+export interface CompileProblem {
+  readonly path: readonly (string | number)[]
+  readonly message: string
+}
+
+export function compile(config: GatewayConfig, environment: Environment): Runtime | readonly CompileProblem[] {
+  const problems: CompileProblem[] = []
+  const warnings: string[] = []
+  const byName = new Map<string, Target[]>()
+  config.model_list.forEach((entry, index) => {
+    const target = compileEntry(entry, config, environment, warnings)
+    if (typeof target === 'string') problems.push({ path: ['model_list', index], message: target })
+    else byName.set(entry.model_name, [...(byName.get(entry.model_name) ?? []), target])
+  })
+  const backends = new Map<string, Target>()
+  for (const [name, backend] of Object.entries(config.backends)) {
+    const target = compileBackend(name, backend, environment, warnings)
+    if (typeof target === 'string') problems.push({ path: ['backends', name], message: target })
+    else backends.set(name, target)
+  }
+  if (problems.length > 0) return problems
+  const routes: Route[] = [...byName].map(([name, targets]) => ({
+    name,
+    targets,
+    fallbacks: fallbacksOf(name, config)
+  }))
+  const targets = [...routes.flatMap(route => route.targets), ...backends.values()]
+  const masterKey = config.auth === 'none' ? undefined : config.auth.master_key
+  return Object.freeze({
+    generation: environment.generation,
+    config,
+    routes: new Routes({ routes, aliases: config.aliases, backends }),
+    targets,
+    masterKey: masterKey === '' ? undefined : masterKey,
+    bodyLimit: parseSize(config.server.body_limit),
+    allowedOrigins: new Set(config.server.allowed_origins),
+    drain: parseDuration(config.server.drain),
+    origins: new Set(targets.map(target => target.origin)),
+    warnings: [...new Set(warnings)],
+    loadedAt: Date.now()
+  })
+}
+
+/** An exact rule for the name first, then the most specific glob that covers it. */
+function fallbacksOf(name: string, config: GatewayConfig): readonly string[] {
+  const rules = Object.entries(config.routing.fallbacks)
+  const exact = rules.find(([pattern]) => pattern === name)
+  if (exact !== undefined) return exact[1]
+  const matching = rules
+    .map(([pattern, names]) => ({ glob: new Glob(pattern), names }))
+    .filter(rule => rule.glob.match(name) !== undefined)
+    .sort((a, b) => b.glob.literals - a.glob.literals)
+  return matching[0]?.names ?? []
+}
+
+function compileEntry(
+  entry: ModelEntry,
+  config: GatewayConfig,
+  environment: Environment,
+  warnings: string[]
+): Target | string {
+  const backendName = entry.backend === 'active' ? config.active_backend : entry.backend
+  const backend = backendName === undefined ? undefined : config.backends[backendName]
+  if (entry.backend !== undefined && backend === undefined) return `the backend \`${entry.backend}\` is not declared`
+  const merged: Upstream = {
+    provider: entry.provider ?? backend?.provider ?? '',
+    label: backendName ?? entry.provider ?? '',
+    dialect: entry.dialect ?? backend?.dialect,
+    apiBase: entry.api_base ?? backend?.api_base,
+    apiKey: entry.api_key ?? backend?.api_key,
+    headers: { ...backend?.headers, ...entry.headers, ...demoHeaders(entry.demo, entry.provider ?? backend?.provider) },
+    model: entry.model,
+    maxTokens: entry.max_tokens,
+    weight: entry.weight,
+    timeouts: {
+      connect: parseDuration(entry.timeouts.connect),
+      firstToken: parseDuration(entry.timeouts.first_token),
+      idle: parseDuration(entry.timeouts.idle),
+      total: parseDuration(entry.timeouts.total)
+    }
+  }
+  return compileTarget(entry.model_name, merged, environment, warnings)
+}
+
+const BACKEND_TIMEOUTS: CallTimeouts = { connect: 5000, firstToken: 120_000, idle: 60_000, total: 600_000 }
+
+/** A backend by itself takes any model that its name is put in front of. */
+function compileBackend(name: string, backend: Backend, environment: Environment, warnings: string[]): Target | string {
+  const { provider, dialect, api_base: apiBase, api_key: apiKey, headers } = backend
+  const upstream = {
+    provider,
+    label: name,
+    dialect,
+    apiBase,
+    apiKey,
+    headers,
+    model: '*',
+    maxTokens: undefined,
+    weight: 1,
+    timeouts: BACKEND_TIMEOUTS
+  }
+  return compileTarget(name, upstream, environment, warnings)
+}
+
+interface Upstream {
+  readonly provider: string
+  readonly label: string
+  readonly dialect: ModelEntry['dialect'] | undefined
+  readonly apiBase: string | undefined
+  readonly apiKey: string | undefined
+  readonly headers: Readonly<Record<string, string>>
+  readonly model: string | undefined
+  readonly maxTokens: number | undefined
+  readonly weight: number
+  readonly timeouts: CallTimeouts
+}
+
+function compileTarget(
+  route: string,
+  upstream: Upstream,
+  environment: Environment,
+  warnings: string[]
+): Target | string {
+  const preset: Preset | undefined = presetOf(upstream.provider)
+  if (preset === undefined) return `the provider \`${upstream.provider}\` is not known`
+  const address = upstream.apiBase ?? preset.apiBase
+  if (address === undefined)
+    return `\`api_base\` is missing: the provider \`${upstream.provider}\` has no address of its own`
+  if (!URL.canParse(address)) return '`api_base` is not a URL'
+  const url = new URL(address)
+  const apiKey =
+    upstream.apiKey ?? (preset.keyVariable === undefined ? undefined : environment.variables[preset.keyVariable])
+  if (apiKey === undefined && preset.keyVariable !== undefined && upstream.apiBase === undefined) {
+    warnings.push(
+      `${upstream.provider}: no api_key, and ${preset.keyVariable} is not set; ${preset.title} will refuse requests`
+    )
+  }
+  const demo = upstream.provider === 'demo'
+  const name = `${upstream.label}/${upstream.model ?? route}`
+  return Object.freeze({
+    name,
+    provider: upstream.provider,
+    model: upstream.model,
+    place: demo ? 'demo' : `${upstream.label} (${url.origin})`,
+    origin: url.origin,
+    wire: demo ? environment.demo : environment.wireTo(url.origin),
+    surfaces: surfacesOf(preset, url, apiKey, upstream.headers, upstream.dialect),
+    maxTokens: upstream.maxTokens,
+    maxTokensField: preset.maxTokensField ?? 'max_tokens',
+    timeouts: upstream.timeouts,
+    weight: upstream.weight,
+    series: environment.metrics.target(name, route, upstream.provider)
+  })
+}
+
+/** The demo upstream reads its orders from headers, so that a test's request can give them too. */
+function demoHeaders(demo: DemoOptions, provider: string | undefined): Record<string, string> {
+  if (provider !== 'demo') return {}
+  const headers: Record<string, string> = {}
+  if (parseDuration(demo.pace) > 0) headers['x-demo-pace'] = `${parseDuration(demo.pace)}ms`
+  if (parseDuration(demo.first_byte) > 0) headers['x-demo-first-byte'] = `${parseDuration(demo.first_byte)}ms`
+  if (demo.fail !== 'none') headers['x-demo-fail'] = demo.fail
+  if (demo.text !== undefined) headers['x-demo-text'] = demo.text
+  if (demo.chunks !== undefined) headers['x-demo-chunks'] = String(demo.chunks)
+  return headers
+}

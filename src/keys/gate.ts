@@ -1,0 +1,110 @@
+// Who may ask. Without a master key only this machine may, and no page in its browser unless it is named.
+
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { Failure } from '../chat/failure.ts'
+
+type Headers = Readonly<Record<string, string | string[] | undefined>>
+
+export interface GateSettings {
+  readonly masterKey: string | undefined
+  /** `auth: none`: the operator said that anybody may ask. */
+  readonly open: boolean
+  readonly allowedOrigins: ReadonlySet<string>
+}
+
+export class Gate {
+  readonly #settings: GateSettings
+  readonly #expected: Buffer | undefined
+  /** Credentials that were right before: a look-up by the whole secret tells nothing about its parts. */
+  #known: string | undefined
+
+  constructor(settings: GateSettings) {
+    this.#settings = settings
+    this.#expected = settings.masterKey === undefined ? undefined : digest(settings.masterKey)
+  }
+
+  /** Undefined when the request may go on. */
+  refuse(headers: Headers, query: string, remoteAddress: string | undefined): Failure | undefined {
+    if (this.#expected !== undefined) return this.#refuseKey(credentialOf(headers, query))
+    if (this.#settings.open) return undefined
+    if (!isLoopbackAddress(remoteAddress)) {
+      return new Failure('unauthenticated', 'Without auth.master_key only this machine is served.', {
+        recommendations: ['Set auth.master_key in gateway.yaml, or say `auth: none` if anybody may use it.']
+      })
+    }
+    return this.#refusePage(headers)
+  }
+
+  /** The value for `access-control-allow-origin`, when the page behind a request may read the answer. */
+  allowedOrigin(headers: Headers): string | undefined {
+    const { origin } = headers
+    if (typeof origin !== 'string') return undefined
+    const { allowedOrigins } = this.#settings
+    return allowedOrigins.has('*') || allowedOrigins.has(origin) || isLoopbackOrigin(origin) ? origin : undefined
+  }
+
+  #refuseKey(presented: string | undefined): Failure | undefined {
+    if (presented === undefined) {
+      return new Failure('unauthenticated', 'No key was sent.', {
+        recommendations: ['Send it as `Authorization: Bearer …` or `x-api-key: …`.']
+      })
+    }
+    if (presented === this.#known) return undefined
+    if (this.#expected === undefined || !timingSafeEqual(digest(presented), this.#expected)) {
+      return new Failure('unauthenticated', 'This key is not known here.')
+    }
+    this.#known = presented
+    return undefined
+  }
+
+  /** A page in a browser on this machine can reach loopback too: its origin, or the name it looked us up by, gives it away. */
+  #refusePage(headers: Headers): Failure | undefined {
+    if (headers.origin !== undefined && this.allowedOrigin(headers) === undefined) {
+      return new Failure('forbidden', 'Pages of this origin may not use the gateway.', {
+        recommendations: ['Add the origin to server.allowed_origins in gateway.yaml.']
+      })
+    }
+    const host = typeof headers.host === 'string' ? headers.host : ''
+    if (isLoopbackHost(host) || this.#settings.allowedOrigins.has('*')) return undefined
+    for (const origin of this.#settings.allowedOrigins) if (origin.endsWith(`//${host}`)) return undefined
+    return new Failure(
+      'forbidden',
+      `Without auth.master_key the gateway answers to loopback names only, not to \`${host.slice(0, 100)}\`.`,
+      {
+        recommendations: [
+          'Call it as http://127.0.0.1, set auth.master_key, or add the address to server.allowed_origins.'
+        ]
+      }
+    )
+  }
+}
+
+/** Where each protocol's clients put their key. */
+export function credentialOf(headers: Headers, query: string): string | undefined {
+  const { authorization } = headers
+  if (typeof authorization === 'string' && /^bearer /i.test(authorization)) return authorization.slice(7).trim()
+  for (const name of ['x-api-key', 'api-key', 'x-goog-api-key']) {
+    const value = headers[name]
+    if (typeof value === 'string' && value !== '') return value
+  }
+  return new URLSearchParams(query).get('key') ?? undefined
+}
+
+function digest(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest()
+}
+
+function isLoopbackAddress(address: string | undefined): boolean {
+  // Undefined: `inject`, which no network reaches.
+  return address === undefined || address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.')
+}
+
+function isLoopbackHost(host: string): boolean {
+  const name = host.replace(/:\d+$/, '').toLowerCase()
+  return name === 'localhost' || name.endsWith('.localhost') || name === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(name)
+}
+
+function isLoopbackOrigin(origin: string): boolean {
+  const [, host = ''] = /^https?:\/\/(.+)$/.exec(origin) ?? []
+  return isLoopbackHost(host)
+}

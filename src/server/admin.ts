@@ -1,0 +1,59 @@
+import type { FastifyInstance } from 'fastify'
+import { Failure } from '../chat/failure.ts'
+import { explain } from '../exchange/explain.ts'
+import type { Gateway } from '../exchange/gateway.ts'
+import { redacted } from '../exchange/redacted.ts'
+import { sendFailure } from './reply.ts'
+
+export interface ReloadOutcome {
+  readonly accepted: boolean
+  readonly generation: number
+  /** What changed, or why nothing did, a line each. */
+  readonly lines: readonly string[]
+}
+
+/** What the process lets an administrator do to it. */
+export interface Controls {
+  reload(): Promise<ReloadOutcome>
+  /** The last configuration that was refused, if the file now differs from what is in force. */
+  rejected(): readonly string[]
+  onBug(error: Error): void
+}
+
+export function adminRoutes(app: FastifyInstance, gateway: Gateway, controls: Controls): void {
+  app.get('/admin/config', () => ({
+    generation: gateway.runtime.generation,
+    loaded_at: new Date(gateway.runtime.loadedAt).toISOString(),
+    warnings: gateway.runtime.warnings,
+    rejected: controls.rejected(),
+    config: redacted(gateway.runtime.config)
+  }))
+  app.post('/admin/config', async (_, reply) => {
+    const { accepted, generation, lines } = await controls.reload()
+    return reply.code(accepted ? 200 : 422).send({ accepted, generation, [accepted ? 'changes' : 'problems']: lines })
+  })
+  app.get('/admin/explain', (request, reply) => {
+    const { model } = request.query as { model?: unknown }
+    if (typeof model !== 'string' || model === '') {
+      return sendFailure(
+        reply,
+        new Failure('invalid-request', 'Say which model: /admin/explain?model=NAME', { field: 'model' }),
+        'openai-chat'
+      )
+    }
+    const explained = explain(gateway.runtime, model)
+    return explained instanceof Failure ? sendFailure(reply, explained, 'openai-chat') : explained
+  })
+  app.get('/calls/:id', (request, reply) => {
+    const { id } = request.params as { id: string }
+    const record = gateway.calls.get(id)
+    if (record === undefined) {
+      return sendFailure(
+        reply,
+        new Failure('not-found', 'No such call here: it is not settled yet, or older than the last thousand.'),
+        'openai-chat'
+      )
+    }
+    return { ...record, at: new Date(record.at).toISOString() }
+  })
+}

@@ -1,0 +1,80 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import { Failure } from '../chat/failure.ts'
+import type { Gateway } from '../exchange/gateway.ts'
+import { adminRoutes, type Controls } from './admin.ts'
+import { Doors } from './doors.ts'
+import { dialectOfPath } from './endpoints.ts'
+import { listingRoutes } from './listing.ts'
+import { modelRoutes } from './models.ts'
+import { observeRoutes } from './observe.ts'
+import { openApiRoutes } from './openapi.ts'
+import { sendFailure } from './reply.ts'
+
+const ALLOWED_METHODS = 'GET, HEAD, POST, OPTIONS'
+
+/** The gateway's HTTP side. It does not listen, so tests may inject. */
+export function createApp(gateway: Gateway, controls: Controls): FastifyInstance {
+  const doors = new Doors(gateway)
+  const app = Fastify({
+    // One line a request is written when it is settled; Fastify's own two would double it.
+    logger: false,
+    requestIdHeader: false,
+    genReqId: () => '',
+    // Model routes count their bytes themselves; this is the bound of the others.
+    bodyLimit: 1024 * 1024,
+    routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: true },
+    // Longer than the minute that load balancers keep a connection, so that they close it and not we.
+    keepAliveTimeout: 72_000,
+    // A large prompt on a slow line; the answer has timers of its own.
+    requestTimeout: 300_000,
+    forceCloseConnections: 'idle'
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0] ?? ''
+    const failure = new Failure('not-found', `There is no route ${request.method} ${path.slice(0, 200)}.`, {
+      recommendations: ['GET /openapi.json lists the routes.']
+    })
+    return sendFailure(reply, failure, dialectOfPath(path))
+  })
+  app.setErrorHandler((error: Error & { statusCode?: number; code?: string }, request, reply) => {
+    const dialect = dialectOfPath(request.url)
+    if (error.statusCode !== undefined && error.statusCode < 500) {
+      const kind =
+        error.statusCode === 413 ? 'too-large' : error.statusCode === 415 ? 'unsupported-media' : 'invalid-request'
+      return sendFailure(reply, new Failure(kind, error.message, { status: error.statusCode }), dialect)
+    }
+    controls.onBug(error)
+    return sendFailure(reply, new Failure('bug', 'The gateway made a mistake; its log has more.'), dialect)
+  })
+  app.options('*', (request, reply) => {
+    const extra = doors.extraHeaders(request.raw)
+    for (let index = 0; index + 1 < extra.length; index += 2) reply.header(extra[index] ?? '', extra[index + 1] ?? '')
+    const asked = request.headers['access-control-request-headers']
+    if (asked !== undefined && reply.hasHeader('access-control-allow-origin')) {
+      reply
+        .header('access-control-allow-methods', ALLOWED_METHODS)
+        .header('access-control-allow-headers', asked)
+        .header('access-control-max-age', '600')
+    }
+    return reply.code(204).send()
+  })
+  app.register(async scope => modelRoutes(scope, gateway, doors))
+  app.register(async scope => {
+    scope.addHook('onRequest', async (request, reply) => {
+      const query = request.url.slice(request.url.split('?', 1)[0]?.length)
+      const failure = doors.refuse(request.raw, query)
+      if (failure !== undefined) return sendFailure(reply, failure, dialectOfPath(request.url))
+      const extra = doors.extraHeaders(request.raw)
+      for (let index = 0; index + 1 < extra.length; index += 2) reply.header(extra[index] ?? '', extra[index + 1] ?? '')
+      return undefined
+    })
+    listingRoutes(scope, gateway)
+    adminRoutes(scope, gateway, controls)
+  })
+  // Open to anybody who can connect: probes and scrapers carry no key, and nothing here is a secret.
+  app.register(async scope => {
+    observeRoutes(scope, gateway)
+    openApiRoutes(scope)
+  })
+  return app
+}

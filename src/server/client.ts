@@ -1,0 +1,41 @@
+import type { ServerResponse } from 'node:http'
+import type { Client } from '../exchange/inbound.ts'
+
+/** A client on Node's own response: the reply was taken from Fastify before. */
+export class HttpClient implements Client {
+  /** Called when what was written has gone out after a `false` of `write`. */
+  onDrain: () => void = () => undefined
+  readonly #raw: ServerResponse
+  readonly #extra: readonly string[]
+  #waiting = false
+
+  constructor(raw: ServerResponse, extra: readonly string[]) {
+    this.#raw = raw
+    this.#extra = extra
+  }
+
+  begin(status: number, headers: string[]): void {
+    if (this.#extra.length > 0) headers.push(...this.#extra)
+    this.#raw.writeHead(status, headers)
+  }
+
+  write(chunk: Buffer): boolean {
+    if (this.#raw.write(chunk)) return true
+    if (!this.#waiting) {
+      this.#waiting = true
+      this.#raw.once('drain', () => {
+        this.#waiting = false
+        this.onDrain()
+      })
+    }
+    return false
+  }
+
+  end(chunk?: Buffer): void {
+    this.#raw.end(chunk)
+  }
+
+  destroy(): void {
+    this.#raw.destroy()
+  }
+}

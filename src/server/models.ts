@@ -1,0 +1,115 @@
+import { randomUUID } from 'node:crypto'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { Failure } from '../chat/failure.ts'
+import { Exchange } from '../exchange/exchange.ts'
+import type { Gateway } from '../exchange/gateway.ts'
+import type { Body, Inbound } from '../exchange/inbound.ts'
+import { collectBody } from './body.ts'
+import { HttpClient } from './client.ts'
+import type { Doors } from './doors.ts'
+import { ENDPOINTS, type Endpoint, GEMINI_ACTIONS, GEMINI_PREFIXES } from './endpoints.ts'
+import { sendFailure } from './reply.ts'
+
+/** What a route knows of a request before its body is looked at. */
+type Asked = Pick<Inbound, 'endpoint' | 'dialect' | 'operation' | 'action'> & {
+  readonly model?: string
+  readonly stream?: boolean
+}
+
+const EMPTY: Body = { chunks: [], length: 0, fields: { found: {}, inside: 0, empty: true } }
+
+/** The routes on which models are asked: raw bytes in, raw bytes out. */
+export function modelRoutes(app: FastifyInstance, gateway: Gateway, doors: Doors): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_, payload, done) =>
+    collectBody(payload, gateway.runtime.bodyLimit, body => done(null, body))
+  )
+  for (const endpoint of ENDPOINTS) {
+    const asked = askedAt(endpoint)
+    for (const url of endpoint.paths) app.post(url, (request, reply) => answer(gateway, doors, request, reply, asked))
+  }
+  for (const prefix of GEMINI_PREFIXES) {
+    app.post(`${prefix}*`, (request, reply) => {
+      const path = (request.params as { '*': string })['*']
+      const cut = path.lastIndexOf(':')
+      const name = path.slice(cut + 1)
+      const action = cut > 0 && Object.hasOwn(GEMINI_ACTIONS, name) ? GEMINI_ACTIONS[name] : undefined
+      if (action === undefined) {
+        return sendFailure(
+          reply,
+          new Failure('not-found', `Unknown operation; Gemini's are ${Object.keys(GEMINI_ACTIONS).join(', ')}.`),
+          'gemini'
+        )
+      }
+      const { operation, stream } = action
+      return answer(gateway, doors, request, reply, {
+        endpoint: `${prefix}{model}:${name}`,
+        dialect: 'gemini',
+        operation,
+        action: name,
+        model: path.slice(0, cut),
+        stream
+      })
+    })
+  }
+}
+
+function askedAt(endpoint: Endpoint): Asked {
+  return { endpoint: endpoint.name, dialect: endpoint.dialect, operation: endpoint.operation, action: undefined }
+}
+
+function answer(gateway: Gateway, doors: Doors, request: FastifyRequest, reply: FastifyReply, asked: Asked): void {
+  const received = request.body as Body | Failure | undefined
+  const { raw } = request
+  const query = queryOf(raw.url ?? '')
+  const body = received === undefined || received instanceof Failure ? EMPTY : received
+  const fields = body.fields.found
+  const model = asked.model ?? fields['model']?.value
+  const inbound: Inbound = {
+    id: randomUUID(),
+    endpoint: asked.endpoint,
+    dialect: asked.dialect,
+    operation: asked.operation,
+    body,
+    model: typeof model === 'string' ? model : undefined,
+    stream: asked.stream ?? fields['stream']?.value === true,
+    action: asked.action,
+    query: asked.dialect === 'gemini' ? withoutKey(query) : query,
+    headers: raw.headers,
+    receivedAt: performance.now()
+  }
+  reply.hijack()
+  const extra = doors.extraHeaders(raw)
+  // A body that was not read to its end would be taken for the next request.
+  if (received instanceof Failure && !raw.complete) extra.push('connection', 'close')
+  const client = new HttpClient(reply.raw, extra)
+  const exchange = new Exchange(gateway, gateway.runtime, inbound, client)
+  client.onDrain = () => exchange.resume()
+  reply.raw.on('close', () => exchange.abandon())
+  exchange.start(doors.refuse(raw, query) ?? problemWith(received, fields['model']?.value, fields['stream']?.value))
+}
+
+function problemWith(received: Body | Failure | undefined, model: unknown, stream: unknown): Failure | undefined {
+  if (received === undefined) return new Failure('invalid-request', 'The body is empty; a JSON object is expected.')
+  if (received instanceof Failure) return received
+  if (model !== undefined && typeof model !== 'string')
+    return new Failure('invalid-request', '`model` must be a string.', { field: 'model' })
+  if (stream !== undefined && stream !== null && typeof stream !== 'boolean')
+    return new Failure('invalid-request', '`stream` must be true or false.', { field: 'stream' })
+  return undefined
+}
+
+function queryOf(url: string): string {
+  const cut = url.indexOf('?')
+  return cut < 0 ? '' : url.slice(cut)
+}
+
+/** Gemini's clients may put their key into the query; the upstream gets ours. */
+function withoutKey(query: string): string {
+  if (!query.includes('key=')) return query
+  const kept = query
+    .slice(1)
+    .split('&')
+    .filter(part => !part.startsWith('key='))
+  return kept.length === 0 ? '' : `?${kept.join('&')}`
+}

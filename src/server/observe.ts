@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs'
+import type { FastifyInstance } from 'fastify'
+import type { Gateway } from '../exchange/gateway.ts'
+
+export const VERSION = (
+  JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+).version
+
+/** What probes, scrapers and people look at. */
+export function observeRoutes(app: FastifyInstance, gateway: Gateway): void {
+  app.get('/', () => ({
+    name: 'sluice',
+    version: VERSION,
+    endpoints: [
+      '/v1/chat/completions',
+      '/v1/responses',
+      '/v1/messages',
+      '/v1beta/models',
+      '/v1/models',
+      '/health',
+      '/metrics',
+      '/openapi.json'
+    ]
+  }))
+  // Claude Code asks one of these before its first message, and posts telemetry that is nobody's business to the other.
+  app.get('/api/hello', () => ({ message: 'hello' }))
+  app.post('/api/event_logging/batch', () => ({ status: 'ok' }))
+  app.get('/health/live', () => ({ status: 'alive' }))
+  app.get('/health/ready', (_, reply) => {
+    const ready = !gateway.draining
+    return reply
+      .code(ready ? 200 : 503)
+      .send({ status: ready ? 'ready' : 'draining', generation: gateway.runtime.generation })
+  })
+  app.get('/health', () => health(gateway))
+  app.get('/metrics', async (_, reply) => reply.type(gateway.metrics.contentType).send(await gateway.metrics.render()))
+}
+
+function health(gateway: Gateway): object {
+  const { runtime } = gateway
+  const backends = runtime.targets.map(target => {
+    const { state, checkedAt, lastError, milliseconds } = gateway.health.of(target.name)
+    return {
+      name: target.name,
+      provider: target.provider,
+      endpoint: target.origin,
+      status: state,
+      ...(checkedAt !== undefined && { checked_at: checkedAt, latency_ms: milliseconds }),
+      ...(lastError !== undefined && { last_error: lastError })
+    }
+  })
+  return {
+    status: backends.some(backend => backend.status === 'unhealthy') ? 'degraded' : 'healthy',
+    timestamp: new Date().toISOString(),
+    version: VERSION,
+    uptime_seconds: Math.round((Date.now() - gateway.startedAt) / 1000),
+    inflight: gateway.metrics.inflight,
+    generation: runtime.generation,
+    components: { gateway: gateway.draining ? 'draining' : 'healthy', database: 'disabled', redis: 'disabled' },
+    backends
+  }
+}

@@ -1,0 +1,80 @@
+import type { FastifyInstance } from 'fastify'
+import { ENDPOINTS, GEMINI_ACTIONS, GEMINI_PREFIXES } from './endpoints.ts'
+import { VERSION } from './observe.ts'
+
+type Operation = Record<string, unknown>
+
+const JSON_BODY = {
+  required: true,
+  content: { 'application/json': { schema: { type: 'object', additionalProperties: true } } }
+}
+const FAILURE = { description: 'A failure, in the shape of the route’s own API.' }
+const ANSWER = {
+  description: 'The upstream’s answer.',
+  content: { 'application/json': { schema: { type: 'object' } }, 'text/event-stream': { schema: { type: 'string' } } }
+}
+
+/** Generated from the endpoint table, so a route cannot be missing. */
+export function openApi(): object {
+  const paths: Record<string, Record<string, Operation>> = {}
+  for (const endpoint of ENDPOINTS) {
+    for (const path of endpoint.paths) paths[path] = { post: asks(endpoint.summary, endpoint.dialect) }
+  }
+  for (const prefix of GEMINI_PREFIXES) {
+    for (const [action, { summary }] of Object.entries(GEMINI_ACTIONS)) {
+      const parameters = [{ name: 'model', in: 'path', required: true, schema: { type: 'string' } }]
+      paths[`${prefix}{model}:${action}`] = { post: { ...asks(summary, 'gemini'), parameters } }
+    }
+  }
+  const reads: Record<string, string> = {
+    '/v1/models': 'Models served here, in OpenAI’s, Anthropic’s or Gemini’s shape by the request’s headers',
+    '/v1beta/models': 'Models served here, in Gemini’s shape',
+    '/health': 'State of the gateway and of each backend',
+    '/health/live': 'The process is alive',
+    '/health/ready': 'The gateway takes requests',
+    '/metrics': 'Metrics for Prometheus',
+    '/openapi.json': 'This document',
+    '/calls/{id}': 'What became of the call that was answered with this x-task-id',
+    '/admin/config': 'The configuration in force, without its secrets',
+    '/admin/explain': 'Where a model name leads, and why'
+  }
+  for (const [path, summary] of Object.entries(reads)) {
+    const parameters = path.includes('{id}')
+      ? [{ name: 'id', in: 'path', required: true, schema: { type: 'string' } }]
+      : []
+    if (path === '/admin/explain')
+      parameters.push({ name: 'model', in: 'query', required: true, schema: { type: 'string' } })
+    paths[path] = {
+      get: { summary, tags: ['gateway'], parameters, responses: { 200: { description: 'OK' }, default: FAILURE } }
+    }
+  }
+  paths['/admin/config'] = {
+    ...paths['/admin/config'],
+    post: {
+      summary: 'Reload the configuration',
+      tags: ['gateway'],
+      responses: { 200: { description: 'In force' }, 422: { description: 'Refused; the old one goes on' } }
+    }
+  }
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Sluice', version: VERSION, description: 'An LLM gateway that one YAML file declares.' },
+    components: {
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer' },
+        apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' }
+      }
+    },
+    security: [{ bearer: [] }, { apiKey: [] }, {}],
+    paths
+  }
+}
+
+export function openApiRoutes(app: FastifyInstance): void {
+  const document = openApi()
+  app.get('/openapi.json', () => document)
+}
+
+function asks(summary: string, tag: string): Operation {
+  return { summary, tags: [tag], requestBody: JSON_BODY, responses: { 200: ANSWER, default: FAILURE } }
+}
