@@ -21,6 +21,8 @@ export function find(...names) {
 // The gateway has a core of its own; mock, load and this process share another (with four cores the load has a third).
 const taskset = availableParallelism() > 1 ? find('taskset') : undefined
 const cores = { gateway: '1', mock: '0', load: availableParallelism() > 3 ? '2' : '0' }
+// Whatever ends the bench, even a SIGKILL, ends what it started.
+const setpriv = process.platform === 'linux' ? find('setpriv') : undefined
 export const pinned = taskset !== undefined
 
 export function pinSelf() {
@@ -28,7 +30,9 @@ export function pinSelf() {
 }
 
 export function start(core, command, options = {}) {
-  const [file, ...args] = taskset ? [taskset, '-c', cores[core], ...command] : command
+  const pin = taskset ? [taskset, '-c', cores[core]] : []
+  const follow = setpriv ? [setpriv, '--pdeathsig', 'TERM'] : []
+  const [file, ...args] = [...follow, ...pin, ...command]
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'], ...options })
   started.add(child)
   child.once('error', error => console.error(`${command[0]}: ${error.message}`))
