@@ -8,6 +8,8 @@ import type { Runtime } from './runtime.ts'
 /** Something under way that can be told to stop. */
 export interface Running {
   stop(failure: Failure): void
+  /** Told when the gateway begins to drain; what has no end of its own, such as a WebSocket, ends now. */
+  leave?(): void
 }
 
 /** What lives as long as the process: the runtime in force, and what its successors inherit. */
@@ -48,6 +50,7 @@ export class Gateway {
   /** Resolves when nothing runs any more, or stops what is left when the time is over. */
   async drain(milliseconds: number, failure: Failure): Promise<void> {
     this.draining = true
+    for (const running of [...this.running]) running.leave?.()
     const until = performance.now() + milliseconds
     while (this.running.size > 0 && performance.now() < until) await new Promise(resolve => setTimeout(resolve, 20))
     for (const running of [...this.running]) running.stop(failure)

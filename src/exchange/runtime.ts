@@ -17,6 +17,8 @@ export interface Runtime {
   readonly routes: Routes
   /** Every target there is, for health and for `explain`. */
   readonly targets: readonly Target[]
+  /** Declared backends by name: each takes any model. */
+  readonly backends: ReadonlyMap<string, Target>
   readonly masterKey: string | undefined
   readonly bodyLimit: number
   readonly allowedOrigins: ReadonlySet<string>
@@ -70,6 +72,7 @@ export function compile(config: GatewayConfig, environment: Environment): Runtim
     config,
     routes: new Routes({ routes, aliases: config.aliases, backends }),
     targets,
+    backends,
     masterKey: masterKey === '' ? undefined : masterKey,
     bodyLimit: parseSize(config.server.body_limit),
     allowedOrigins: new Set(config.server.allowed_origins),

@@ -1,6 +1,7 @@
 import { Failure } from '../chat/failure.ts'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
 import type { Wire, WireControl, WireHeaders, WireReceiver, WireRequest } from '../lib/wire.ts'
+import { brokenConnection } from './trouble.ts'
 
 /** Milliseconds. */
 export interface CallTimeouts {
@@ -101,7 +102,7 @@ export class Call implements WireReceiver, Deadline {
   onError(error: Error & { code?: string }): void {
     if (this.#over) return
     this.#finish()
-    this.#receiver.onFailure(this.#explain(error))
+    this.#receiver.onFailure(brokenConnection(this.#place, error, this.#phase === 'idle'))
   }
 
   expire(which: 'phase' | 'total'): void {
@@ -130,39 +131,4 @@ export class Call implements WireReceiver, Deadline {
     this.#over = true
     this.#deadlines.remove(this)
   }
-
-  #explain(error: Error & { code?: string }): Failure {
-    const code = error.code ?? ''
-    const known = CONNECTION_TEXT[code]
-    if (known !== undefined) {
-      return new Failure('upstream-down', `Cannot connect to ${this.#place}: ${known}.`, {
-        code,
-        cause: error,
-        recommendations: ['Is it running? Check the address in api_base, and the tunnel if there is one.']
-      })
-    }
-    if (code.startsWith('ERR_TLS') || code.includes('CERT')) {
-      return new Failure('upstream-down', `Cannot trust ${this.#place}: its TLS certificate was refused (${code}).`, {
-        code,
-        cause: error,
-        recommendations: ['Set NODE_EXTRA_CA_CERTS to the certificate of its authority.']
-      })
-    }
-    const when = this.#phase === 'idle' ? 'in the middle of its answer' : 'before it answered'
-    return new Failure('upstream-down', `${this.#place} broke the connection ${when}.`, {
-      code: code || 'connection_broken',
-      cause: error
-    })
-  }
-}
-
-const CONNECTION_TEXT: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'the connection was refused',
-  ENOTFOUND: 'the host name is unknown',
-  EAI_AGAIN: 'the host name could not be looked up',
-  EHOSTUNREACH: 'the host is unreachable',
-  ENETUNREACH: 'the network is unreachable',
-  ETIMEDOUT: 'the connection timed out',
-  EADDRNOTAVAIL: 'no local address is left',
-  UND_ERR_CONNECT_TIMEOUT: 'the connection timed out'
 }

@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { Ajv } from 'ajv'
+import type { FastifyInstance } from 'fastify'
+import type { GatewayConfig } from '../../src/config/generated/types.ts'
+import { Gateway } from '../../src/exchange/gateway.ts'
+import type { CallRecord } from '../../src/exchange/record.ts'
+import { compile, type Runtime } from '../../src/exchange/runtime.ts'
+import type { Wire } from '../../src/lib/wire.ts'
+import { Metrics } from '../../src/metrics/metrics.ts'
+import { createApp } from '../../src/server/app.ts'
+import { Pools } from '../../src/upstream/pools.ts'
+
+type Partly<T> = T extends readonly (infer Item)[]
+  ? Partly<Item>[]
+  : T extends object
+    ? { [Key in keyof T]?: Partly<T[Key]> }
+    : T
+
+/** What a test says of a configuration; the schema's defaults fill in the rest. */
+export type PartialConfig = Partly<GatewayConfig>
+
+export interface TestGateway {
+  readonly app: FastifyInstance
+  readonly gateway: Gateway
+  /** Where it listens, without a slash at the end. */
+  readonly url: string
+  /** Every call that was settled, in order. */
+  readonly records: CallRecord[]
+  /** Bugs that reached the error handler; a test expects none. */
+  readonly bugs: Error[]
+  /** Puts another configuration in force, as a saved file would. */
+  reload(config: PartialConfig): void
+  close(): Promise<void>
+}
+
+export interface TestOptions {
+  readonly demo?: Wire
+  readonly variables?: Readonly<Record<string, string | undefined>>
+}
+
+const schema = JSON.parse(
+  readFileSync(new URL('../../../schemas/gateway.schema.json', import.meta.url), 'utf8')
+) as Record<string, unknown>
+const validate = new Ajv({ useDefaults: true, strict: false, allErrors: true }).compile<GatewayConfig>(schema)
+
+/** A gateway on a real socket of this machine, configured without files. */
+export async function testGateway(config: PartialConfig, options: TestOptions = {}): Promise<TestGateway> {
+  const metrics = new Metrics()
+  const pools = new Pools()
+  let generation = 0
+  const compiled = (partial: PartialConfig): Runtime => {
+    generation++
+    const { demo = NO_DEMO, variables = {} } = options
+    const runtime = compile(filled(partial), {
+      generation,
+      variables,
+      metrics,
+      wireTo: origin => pools.wire(origin),
+      demo
+    })
+    if (!('routes' in runtime)) throw new Error(`the test's configuration is wrong: ${JSON.stringify(runtime)}`)
+    return runtime
+  }
+  const records: CallRecord[] = []
+  const bugs: Error[] = []
+  const gateway = new Gateway(compiled(config), metrics, record => records.push(record))
+  const app = createApp(gateway, {
+    reload: async () => ({ accepted: false, generation, lines: ['A test has no file to reload.'] }),
+    rejected: () => [],
+    onBug: error => bugs.push(error)
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  return {
+    app,
+    gateway,
+    url: `http://127.0.0.1:${port}`,
+    records,
+    bugs,
+    reload: partial => gateway.swap(compiled(partial)),
+    close: async () => {
+      app.server.closeAllConnections()
+      await app.close()
+      await pools.close()
+      gateway.deadlines.close()
+    }
+  }
+}
+
+/** The configuration with the schema's defaults, refused when the schema refuses it. */
+function filled(partial: PartialConfig): GatewayConfig {
+  const config: unknown = structuredClone(partial)
+  if (!validate(config)) throw new Error(`the test's configuration is wrong: ${JSON.stringify(validate.errors)}`)
+  return config
+}
+
+const NO_DEMO: Wire = {
+  send(_, receiver) {
+    receiver.onError(new Error('this test brought no demo upstream'))
+    return { abort: () => undefined, pause: () => undefined, resume: () => undefined }
+  }
+}
