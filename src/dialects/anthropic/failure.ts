@@ -36,16 +36,20 @@ const TYPE_OF_REJECTED: Readonly<Record<number, string>> = {
 }
 
 export function encodeFailure(failure: Failure, requestId: string): string {
-  const { recommendations = [], status = 0, code } = failure.details
+  const { recommendations = [], status = 0, code, field } = failure.details
   const rejected = failure.kind === 'upstream-rejected' ? TYPE_OF_REJECTED[status] : undefined
   const error = {
     type: rejected ?? TYPE[failure.kind],
     message: messageOf(failure),
     // The SDK reads its own codes here: `thread_unsupported_request` makes it go on without threads.
-    ...(failure.kind === 'unsupported' && code !== undefined && { details: { error_code: code } }),
+    ...(failure.kind === 'unsupported' && code !== undefined && { details: detailsOf(code, field) }),
     ...(recommendations.length > 0 && { recommendations })
   }
   return JSON.stringify({ type: 'error', error, request_id: requestId })
+}
+
+function detailsOf(error_code: string, field: string | undefined): object {
+  return { error_code, ...(field !== undefined && { unsupported: [field] }) }
 }
 
 /** 529 is Anthropic's alone, and its clients wait longer after it. */
