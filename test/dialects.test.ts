@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import t from 'tap'
 import { FAILURES, Failure, type FailureKind } from '../src/chat/failure.ts'
 import type { Usage } from '../src/chat/usage.ts'
@@ -337,4 +338,40 @@ t.test('a proper end is seen', async t => {
   for (const name of NAMES) for (const end of ends[name]) t.ok(DIALECTS[name].streamEnded(end), `${name} ${end}`)
   t.notOk(anthropic.streamEnded(frames({ type: 'message_start', message: { stop_reason: null } })))
   t.notOk(responses.streamEnded(frames({ type: 'response.in_progress', response: { usage: null } })))
+})
+
+t.test('whatever an upstream sends is read without an error', async t => {
+  const bits = [
+    '"usage":',
+    '"usageMetadata":',
+    '"error":',
+    '"finishReason":"',
+    '{',
+    '}',
+    '[',
+    ']',
+    '"',
+    '\\',
+    '\n\n',
+    'data: ',
+    ',',
+    '1'
+  ]
+  const text = fc.array(fc.oneof(fc.constantFrom(...bits), fc.string(), fc.json())).map(pieces => pieces.join(''))
+  fc.assert(
+    fc.property(text, fc.integer({ min: 200, max: 599 }), (said, status) => {
+      for (const name of NAMES) {
+        DIALECTS[name].readUsage(said, said)
+        DIALECTS[name].streamEnded(said)
+        const failure = DIALECTS[name].decodeFailure(status, said)
+        if (failure.message === '' || failure.status < 400) throw new Error(`${name} makes nothing of it`)
+        DIALECTS[name].encodeFailureFrame(failure, 'id1', said)
+      }
+    }),
+    { numRuns: 500 }
+  )
+  const started = performance.now()
+  const hostile = '"usage":{'.repeat(2_000)
+  for (const name of NAMES) DIALECTS[name].readUsage(hostile, hostile)
+  t.ok(performance.now() - started < 1_000)
 })

@@ -73,8 +73,9 @@ function words(value: unknown): string | undefined {
 
 /** Text that is not JSON: a line of a proxy, or a page. */
 function plain(text: string): string {
-  if (!/<(?:!doctype|html|head|body|title)\b/i.test(text.slice(0, 2_000))) return text
-  const title = /<title[^>]*>([^<]*)/i.exec(text)?.[1]?.trim()
+  const start = text.slice(0, 4 * QUOTED)
+  if (!/<(?:!doctype|html|head|body|title)\b/i.test(start)) return start
+  const title = /<title[^>]*>([^<]*)/i.exec(start)?.[1]?.trim()
   return title === undefined || title === '' ? 'an HTML page' : `an HTML page, «${title}»`
 }
 

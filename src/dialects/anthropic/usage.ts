@@ -1,5 +1,5 @@
 import type { Usage } from '../../chat/usage.ts'
-import { bareKeysFromEnd, count, firstObject, lastObject } from '../bare-keys.ts'
+import { count, depthAt, firstObject, lastObject, valuesFromEnd } from '../bare-keys.ts'
 
 const PROOFS = ['input_tokens', 'output_tokens']
 const IN_ANSWER_OR_DELTA = [1]
@@ -28,9 +28,9 @@ export function readUsage(head: string, tail: string): Usage | undefined {
 export function streamEnded(tail: string): boolean {
   if (/(?:^|\n)(?:event: ?(?:message_stop|error)\r?\n|data: ?\{\s*"type"\s*:\s*"(?:message_stop|error)")/.test(tail))
     return true
-  for (const { valueAt, depth } of bareKeysFromEnd(tail, 'stop_reason')) {
+  for (const valueAt of valuesFromEnd(tail, 'stop_reason')) {
     // `delta.stop_reason`; deeper ones belong to what a server tool answered.
-    if (depth === 2 && tail[valueAt] === '"') return true
+    if (tail[valueAt] === '"' && depthAt(tail, valueAt) === 2) return true
   }
   return false
 }

@@ -1,5 +1,5 @@
 import type { Usage } from '../../chat/usage.ts'
-import { bareKeysFromEnd, count, firstObject, lastObject } from '../bare-keys.ts'
+import { count, depthAt, firstObject, lastObject, valuesFromEnd } from '../bare-keys.ts'
 
 const PROOFS = ['promptTokenCount', 'totalTokenCount']
 /** 1 in an answer, 2 in the array that a stream without `alt=sse` is. */
@@ -22,8 +22,8 @@ export function readUsage(head: string, tail: string): Usage | undefined {
 export function streamEnded(tail: string): boolean {
   const inArray = /\]\s*$/.test(tail) ? 1 : 0
   const said = (key: string, depth: number, opening: string) => {
-    for (const found of bareKeysFromEnd(tail, key)) {
-      if (tail[found.valueAt] === opening && found.depth <= depth + inArray) return true
+    for (const valueAt of valuesFromEnd(tail, key)) {
+      if (tail[valueAt] === opening && depthAt(tail, valueAt) <= depth + inArray) return true
     }
     return false
   }

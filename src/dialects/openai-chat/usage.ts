@@ -1,5 +1,5 @@
 import type { Usage } from '../../chat/usage.ts'
-import { bareKeysFromEnd, count, firstObject, lastObject } from '../bare-keys.ts'
+import { count, firstObject, lastObject, valuesFromEnd } from '../bare-keys.ts'
 
 const PROOFS = ['prompt_tokens', 'total_tokens']
 // Groq's streams have it one deeper, in `x_groq`.
@@ -23,6 +23,6 @@ export function readUsage(head: string, tail: string): Usage | undefined {
 /** `[DONE]`, or a reason to finish: not every server sends the former. An error frame is an end that was said, too. */
 export function streamEnded(tail: string): boolean {
   if (/(?:^|\n)data: ?(?:\[DONE\]|\{\s*"error"\s*:\s*[{"])/.test(tail)) return true
-  for (const { valueAt } of bareKeysFromEnd(tail, 'finish_reason')) if (tail[valueAt] === '"') return true
+  for (const valueAt of valuesFromEnd(tail, 'finish_reason')) if (tail[valueAt] === '"') return true
   return false
 }

@@ -1,5 +1,5 @@
 import type { Failure } from '../../chat/failure.ts'
-import { bareKeysFromEnd } from '../bare-keys.ts'
+import { depthAt, valuesFromEnd } from '../bare-keys.ts'
 import { openAIError } from '../openai-failure.ts'
 
 export function encodeFailure(failure: Failure): string {
@@ -40,8 +40,8 @@ function frame(event: { type: string; [key: string]: unknown }): string {
 }
 
 function lastSequenceNumber(tail: string): number {
-  for (const { valueAt, depth } of bareKeysFromEnd(tail, 'sequence_number')) {
-    const digits = depth === 1 ? /^\d+/.exec(tail.slice(valueAt, valueAt + 16)) : null
+  for (const valueAt of valuesFromEnd(tail, 'sequence_number')) {
+    const digits = depthAt(tail, valueAt) === 1 ? /^\d+/.exec(tail.slice(valueAt, valueAt + 16)) : null
     if (digits !== null) return Number(digits[0])
   }
   return -1
