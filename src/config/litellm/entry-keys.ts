@@ -1,0 +1,119 @@
+import { rules, same, unsupported } from './rules.ts'
+
+/** Keys of `litellm_params`. LiteLLM forwards any other to the provider's call. */
+export const LITELLM_PARAMS = rules(
+  {
+    model: same('model', 'the prefix becomes `provider`, the rest `model`; `*` is filled with what the glob matched'),
+    custom_llm_provider: same('provider', 'the provider, whatever the prefix says'),
+    api_key: same('api_key', 'the same'),
+    api_base: same('api_base', 'the same'),
+    base_url: same('api_base', 'the same as api_base'),
+    organization: same('headers.openai-organization', 'sent as the header it is'),
+    extra_headers: same('headers', 'the same'),
+    headers: same('headers', 'the same as extra_headers'),
+    litellm_credential_name: same('api_key', 'the values of that credential_list entry are used'),
+    ttft_timeout: same('timeouts.first_token', 'the deadline of the first token'),
+    stream_idle_timeout: same('timeouts.idle', 'the longest gap in a stream')
+  },
+  {
+    timeout: ['timeouts.total', 'the deadline of the whole call, streams included'],
+    stream_timeout: ['timeouts.first_token', 'the deadline of the first token, streamed or not'],
+    weight: ['weight', 'the share among entries of one name; a missing one beside it counts as a spare, tried last'],
+    order: ['weight', 'a later order is tried when the earlier ones fail, by a share close to nothing'],
+    max_tokens: ['max_tokens', 'a cap here: a larger ask is lowered; LiteLLM only fills in a missing one'],
+    max_completion_tokens: ['max_tokens', 'a cap here: a larger ask is lowered; LiteLLM only fills in a missing one'],
+    mock_response: ['demo.text', 'answered by the built-in `demo` provider'],
+    rpm: ['weight', 'read as the share of load, as simple-shuffle does; not enforced as a limit in this version'],
+    tpm: ['weight', 'read as the share of load, as simple-shuffle does; not enforced as a limit in this version']
+  },
+  {
+    ...unsupported(
+      'limits are not enforced in this version',
+      'itpm otpm max_parallel_requests max_budget budget_duration default_api_key_tpm_limit default_api_key_rpm_limit'
+    ),
+    ...unsupported(
+      'there are no retries in this version; declared fallbacks and entries of the same name are tried',
+      'max_retries num_retries'
+    ),
+    ...unsupported('there are no cooldowns in this version', 'cooldown_time'),
+    ...unsupported('tags do not choose entries in this version', 'tags tag_regex'),
+    ...unsupported(
+      'prices are not used in this version',
+      'input_cost_per_token output_cost_per_token input_cost_per_second output_cost_per_second cache_creation_input_token_cost cache_read_input_token_cost input_cost_per_image input_cost_per_audio_token output_cost_per_audio_token output_cost_per_reasoning_token input_cost_per_token_batches output_cost_per_token_batches'
+    ),
+    ...unsupported(
+      'fields of a request pass as the client sends them; none is dropped',
+      'drop_params additional_drop_params allowed_openai_params modify_params'
+    ),
+    ...unsupported(
+      'fields are not filled into requests, but for max_tokens',
+      'temperature top_p top_k n stop seed user presence_penalty frequency_penalty logit_bias response_format tools tool_choice parallel_tool_calls logprobs top_logprobs reasoning_effort thinking stream stream_options functions function_call modalities service_tier metadata extra_body extra_query verbosity store prediction audio web_search_options dimensions encoding_format'
+    ),
+    ...unsupported(
+      'clients cannot choose the upstream or its key',
+      'configurable_clientside_auth_params use_in_pass_through'
+    ),
+    ...unsupported(
+      'the dialect is chosen by the client and the provider',
+      'use_litellm_proxy use_chat_completions_api merge_reasoning_content_in_choices'
+    ),
+    ...unsupported(
+      'use the options of the `demo` provider for tests',
+      'mock_timeout mock_testing_fallbacks mock_testing_rate_limit_error mock_tool_calls mock_delay'
+    ),
+    ...unsupported(
+      'this provider cannot be reached by this version',
+      'api_version azure_ad_token tenant_id client_id client_secret vertex_project vertex_location vertex_credentials aws_access_key_id aws_secret_access_key aws_session_token aws_region_name aws_role_name aws_session_name aws_profile_name aws_bedrock_runtime_endpoint region_name watsonx_region_name s3_bucket_name gcs_bucket_name'
+    ),
+    ...unsupported(
+      'routers that are a model are not there in this version',
+      'auto_router_config auto_router_config_path auto_router_default_model auto_router_embedding_model complexity_router_config complexity_router_default_model'
+    ),
+    ...unsupported('traffic is not mirrored', 'silent_model'),
+    ...unsupported('every upstream certificate is checked', 'ssl_verify'),
+    ...unsupported(
+      'it has no effect here',
+      'model_info litellm_trace_id guardrails cache_control_injection_points max_file_size_mb'
+    )
+  }
+)
+
+/** Keys of `model_info`. LiteLLM shows any other in `/model/info`. */
+export const MODEL_INFO = rules(
+  {},
+  { max_input_tokens: ['context_window', 'told to clients that list models; requests are not measured by it'] },
+  {
+    ...unsupported('an entry has no id of its own here', 'id'),
+    ...unsupported('any operation is sent to any entry', 'mode supported_environments'),
+    ...unsupported(
+      'prices are not used in this version',
+      'base_model input_cost_per_token output_cost_per_token cache_read_input_token_cost cache_creation_input_token_cost'
+    ),
+    ...unsupported('models come from the file alone', 'db_model created_at created_by updated_at updated_by'),
+    ...unsupported(
+      'models do not belong to teams or groups in this version',
+      'team_id team_public_model_name access_groups tier'
+    ),
+    ...unsupported('an entry is taken out with `weight: 0`, or by removing it', 'blocked'),
+    ...unsupported(
+      'backends are probed without a completion',
+      'health_check_model health_check_timeout disable_background_health_check health_check_max_tokens'
+    ),
+    ...unsupported('tokens are counted by the upstream', 'custom_tokenizer'),
+    ...unsupported(
+      'it is not shown',
+      'max_tokens max_output_tokens supports_vision supports_function_calling supports_parallel_function_calling supports_system_messages supports_response_schema supports_prompt_caching supports_reasoning supports_audio_input supports_audio_output supports_pdf_input supports_web_search supports_tool_choice output_vector_size litellm_provider description'
+    )
+  }
+)
+
+/** Keys beside them in an entry of `model_list`. */
+export const MODEL_ENTRY = rules(
+  {
+    model_name: same('model_name', 'the same; globs are anchored at both ends'),
+    litellm_params: same('', 'see its keys'),
+    model_info: same('', 'see its keys')
+  },
+  {},
+  {}
+)

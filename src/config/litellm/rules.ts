@@ -1,0 +1,44 @@
+import type { Rule } from './report.ts'
+
+export type Rules = Readonly<Record<string, Rule>>
+
+/** Joins the three kinds of rows into one table. */
+export function rules(
+  exact: Rules,
+  approximate: Readonly<Record<string, readonly [string, string]>>,
+  others: Rules
+): Rules {
+  const table: Record<string, Rule> = { ...exact }
+  for (const [key, [to, reason]] of Object.entries(approximate)) table[key] = { fit: 'approximate', to, reason }
+  return { ...table, ...others }
+}
+
+/** A key that means here what it means there. */
+export function same(to: string, reason: string): Rule {
+  return { fit: 'exact', to, reason }
+}
+
+/** Keys, parted by spaces, that share one reason. */
+export function unsupported(reason: string, keys: string): Rules {
+  return Object.fromEntries(keys.split(' ').map(key => [key, { fit: 'unsupported', reason }]))
+}
+
+/** The known key that was probably meant: at most two edits away. More would refuse keys that are only unknown. */
+export function misspelt(key: string, table: Rules): string | undefined {
+  if (key.length < 4) return undefined
+  return Object.keys(table).find(known => known !== key && known.length >= 4 && edits(key.toLowerCase(), known) <= 2)
+}
+
+function edits(a: string, b: string): number {
+  if (Math.abs(a.length - b.length) > 2) return 3
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const change = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      row.push(Math.min(change, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1))
+    }
+    previous = row
+  }
+  return previous[b.length] ?? 0
+}

@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs'
+import { Ajv, type ErrorObject } from 'ajv'
+import type { GatewayConfig } from './generated/types.ts'
+import type { Path } from './problem.ts'
+
+/** As much of JSON Schema as the readers of ours look at. */
+export interface Schema {
+  readonly title?: string
+  readonly description?: string
+  readonly type?: string | readonly string[]
+  readonly $ref?: string
+  readonly default?: unknown
+  readonly enum?: readonly unknown[]
+  readonly examples?: readonly unknown[]
+  readonly properties?: Readonly<Record<string, Schema>>
+  readonly additionalProperties?: Schema | boolean
+  readonly items?: Schema
+  readonly anyOf?: readonly Schema[]
+  readonly definitions?: Readonly<Record<string, Schema>>
+  readonly 'x-not-enforced'?: string
+  readonly 'x-enforced-values'?: readonly unknown[]
+}
+
+export const SCHEMA: Schema = JSON.parse(
+  readFileSync(new URL('../../../schemas/gateway.schema.json', import.meta.url), 'utf8')
+)
+
+const ajv = new Ajv({ allErrors: true, verbose: true, useDefaults: true, allowUnionTypes: true, strictRequired: false })
+for (const keyword of ['x-not-enforced', 'x-enforced-values', 'defaultSnippets']) ajv.addKeyword(keyword)
+const validate = ajv.compile<GatewayConfig>(SCHEMA)
+
+/** Fills in the defaults, in place, and says what does not fit. */
+export function checkSchema(value: unknown): { config: GatewayConfig } | { errors: readonly ErrorObject[] } {
+  return validate(value) ? { config: value } : { errors: [...(validate.errors ?? [])] }
+}
+
+/** The schema with its reference followed; what stands beside the reference wins. */
+export function dereference(schema: Schema): Schema {
+  const { $ref, ...own } = schema
+  if ($ref === undefined) return schema
+  return { ...SCHEMA.definitions?.[$ref.slice($ref.lastIndexOf('/') + 1)], ...own }
+}
+
+/** The schemas of what may stand below one: its properties, the values of a map, the items of a list, of all its branches. */
+export function schemaBelow(schema: Schema, step: string | number): Schema | undefined {
+  const whole = dereference(schema)
+  if (typeof step === 'number') return whole.items
+  const own =
+    whole.properties !== undefined && Object.hasOwn(whole.properties, step) ? whole.properties[step] : undefined
+  if (own !== undefined) return own
+  if (typeof whole.additionalProperties === 'object') return whole.additionalProperties
+  for (const branch of whole.anyOf ?? []) {
+    const found = schemaBelow(branch, step)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** The steps of ajv's `instancePath`; `data` tells indexes from keys that look like them. */
+export function stepsOf(instancePath: string, data: unknown): Path {
+  const steps: (string | number)[] = []
+  let value = data
+  for (const raw of instancePath.split('/').slice(1)) {
+    const step = raw.replace(/~1/g, '/').replace(/~0/g, '~')
+    steps.push(Array.isArray(value) ? Number(step) : step)
+    value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[step] : undefined
+  }
+  return steps
+}
