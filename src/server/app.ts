@@ -8,9 +8,10 @@ import { listingRoutes } from './listing.ts'
 import { modelRoutes } from './models.ts'
 import { observeRoutes } from './observe.ts'
 import { openApiRoutes } from './openapi.ts'
+import { passthroughRoutes } from './passthrough/routes.ts'
 import { sendFailure } from './reply.ts'
 
-const ALLOWED_METHODS = 'GET, HEAD, POST, OPTIONS'
+const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 
 /** The gateway's HTTP side. It does not listen, so tests may inject. */
 export function createApp(gateway: Gateway, controls: Controls): FastifyInstance {
@@ -59,6 +60,7 @@ export function createApp(gateway: Gateway, controls: Controls): FastifyInstance
     return reply.code(204).send()
   })
   app.register(async scope => modelRoutes(scope, gateway, doors))
+  app.register(async scope => passthroughRoutes(scope, gateway, doors))
   app.register(async scope => {
     scope.addHook('onRequest', async (request, reply) => {
       const query = request.url.slice(request.url.split('?', 1)[0]?.length)
@@ -73,7 +75,7 @@ export function createApp(gateway: Gateway, controls: Controls): FastifyInstance
   })
   // Open to anybody who can connect: probes and scrapers carry no key, and nothing here is a secret.
   app.register(async scope => {
-    observeRoutes(scope, gateway)
+    observeRoutes(scope, gateway, controls)
     openApiRoutes(scope)
   })
   return app

@@ -1,13 +1,10 @@
-import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { Gateway } from '../exchange/gateway.ts'
-
-export const VERSION = (
-  JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
-).version
+import type { Controls } from './admin.ts'
+import { VERSION } from './version.ts'
 
 /** What probes, scrapers and people look at. */
-export function observeRoutes(app: FastifyInstance, gateway: Gateway): void {
+export function observeRoutes(app: FastifyInstance, gateway: Gateway, controls: Controls): void {
   app.get('/', () => ({
     name: 'sluice',
     version: VERSION,
@@ -28,9 +25,11 @@ export function observeRoutes(app: FastifyInstance, gateway: Gateway): void {
   app.get('/health/live', () => ({ status: 'alive' }))
   app.get('/health/ready', (_, reply) => {
     const ready = !gateway.draining
+    // Ready all the same: the last good configuration serves. Why the new one was refused, GET /admin/config says.
+    const config = controls.rejected().length > 0 ? 'rejected' : 'in force'
     return reply
       .code(ready ? 200 : 503)
-      .send({ status: ready ? 'ready' : 'draining', generation: gateway.runtime.generation })
+      .send({ status: ready ? 'ready' : 'draining', generation: gateway.runtime.generation, config })
   })
   app.get('/health', () => health(gateway))
   app.get('/metrics', async (_, reply) => reply.type(gateway.metrics.contentType).send(await gateway.metrics.render()))

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { ENDPOINTS, GEMINI_ACTIONS, GEMINI_PREFIXES } from './endpoints.ts'
-import { VERSION } from './observe.ts'
+import { VERSION } from './version.ts'
 
 type Operation = Record<string, unknown>
 

@@ -1,0 +1,71 @@
+import type { LiteLLMReport } from '../config/litellm/report.ts'
+import { findConfig, type Where } from './find-config.ts'
+import { offline } from './offline.ts'
+import { colors, EXIT, fail, print, printJson, table } from './output.ts'
+import { shorter, tell } from './prepare.ts'
+
+/** Says all that is wrong with a file, and what it would serve. */
+export async function check(file: string | undefined, flags: Where & { json?: boolean }): Promise<number> {
+  const json = flags.json === true
+  const source = findConfig({ ...flags, config: file ?? flags.config }, process.env)
+  if (typeof source === 'string') return fail([source], json)
+  const prepared = offline(source.file)
+  if (!('loaded' in prepared)) {
+    const { problems } = prepared
+    if (json) printJson({ ok: false, file: source.file, problems })
+    else {
+      for (const line of tell(problems)) print(line)
+      const errors = problems.filter(problem => problem.severity === 'error').length
+      print(colors.red(`${shorter(source.file)}: ${errors} ${errors === 1 ? 'error' : 'errors'}`))
+    }
+    return EXIT.failed
+  }
+  const { loaded, runtime } = prepared
+  const served = runtime.routes
+    .routes()
+    .map(route => ({ model: route.name, targets: route.targets.map(target => target.name) }))
+  if (json) {
+    const { report } = loaded
+    printJson({
+      ok: true,
+      file: source.file,
+      files: loaded.files,
+      problems: loaded.problems,
+      warnings: runtime.warnings,
+      ...(report !== undefined && { litellm: report }),
+      serves: served,
+      aliases: runtime.config.aliases
+    })
+    return EXIT.done
+  }
+  for (const line of tell(loaded.problems)) print(colors.yellow(line))
+  for (const warning of runtime.warnings) print(colors.yellow(`warning ${warning}`))
+  if (loaded.report !== undefined) print(reportOf(loaded.report))
+  print(colors.green(`${shorter(source.file)} is in order. It serves:`))
+  print(
+    table(
+      served.map(row => [row.model, `→ ${row.targets.join(', ')}`]),
+      '  '
+    )
+  )
+  const aliases = Object.entries(runtime.config.aliases)
+  if (aliases.length > 0)
+    print(
+      table(
+        aliases.map(([name, meant]) => [name, `= ${meant}`]),
+        '  '
+      )
+    )
+  return EXIT.done
+}
+
+/** How LiteLLM's file was understood; what is exact is counted, the rest is listed. */
+function reportOf({ lines }: LiteLLMReport): string {
+  const exact = lines.filter(line => line.fit === 'exact').length
+  const rest = lines.filter(line => line.fit !== 'exact')
+  const rows = rest.map(line => [`${shorter(line.file)}:${line.line}:${line.column}`, line.fit, line.path, line.reason])
+  const head = `LiteLLM's file: ${exact} settings are taken over exactly, ${rest.length} are not:`
+  return rest.length === 0
+    ? `LiteLLM's file: all ${exact} settings are taken over exactly.`
+    : `${head}\n${table(rows, '  ')}`
+}

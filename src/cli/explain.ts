@@ -1,0 +1,76 @@
+import { Failure } from '../chat/failure.ts'
+import { type Explanation, explain } from '../exchange/explain.ts'
+import { findConfig, type Where } from './find-config.ts'
+import { offline } from './offline.ts'
+import { colors, EXIT, fail, print, printJson, table } from './output.ts'
+import { shorter, tell } from './prepare.ts'
+import { type Rewrite, rewrites } from './rewrite.ts'
+
+export interface ExplainFlags extends Where {
+  readonly json?: boolean
+  readonly key?: string | undefined
+  readonly request?: string | undefined
+  readonly endpoint?: string | undefined
+}
+
+const NO_KEYS = 'Keys are not kept by this version: every caller that is let in may use every model.'
+
+/** Where a model name leads, by the file alone: no gateway need run, and nobody is asked. */
+export async function explainModel(model: string, flags: ExplainFlags): Promise<number> {
+  const json = flags.json === true
+  const source = findConfig(flags, process.env)
+  if (typeof source === 'string') return fail([source], json)
+  const prepared = offline(source.file)
+  if (!('loaded' in prepared)) return fail(tell(prepared.problems), json)
+  const explained = explain(prepared.runtime, model)
+  if (explained instanceof Failure) return fail([explained.message, ...(explained.details.recommendations ?? [])], json)
+  const rewritten =
+    flags.request === undefined ? undefined : rewrites(prepared.runtime, model, flags.request, flags.endpoint)
+  if (typeof rewritten === 'string') return fail([rewritten], json)
+  const note = flags.key === undefined ? {} : { key: NO_KEYS }
+  if (json) {
+    printJson({ config: source.file, ...explained, ...note, ...(rewritten !== undefined && { request: rewritten }) })
+    return EXIT.done
+  }
+  print(describe(explained, shorter(source.file)))
+  if (flags.key !== undefined) print(`\n${colors.yellow(NO_KEYS)}`)
+  if (rewritten !== undefined) for (const item of rewritten) print(`\n${describeRewrite(item)}`)
+  return EXIT.done
+}
+
+function describe(explained: Explanation, file: string): string {
+  const { asked, matched, targets, fallbacks } = explained
+  const head = table([
+    ['model', colors.bold(asked)],
+    ['found as', `${matched} (${file})`],
+    ['fallbacks', fallbacks.length === 0 ? 'none: a failure is told' : fallbacks.join(', then ')]
+  ])
+  const each = targets.map(target => {
+    const { connect, first_token: first, idle, total } = target.timeouts
+    return table(
+      [
+        ['target', `${colors.bold(target.name)} (${target.share} of the requests)`],
+        ['  place', target.place],
+        ['  model', target.model],
+        ['  speaks', target.dialects.join(', ')],
+        ['  cap', target.max_tokens === null ? 'none' : `max_tokens ${target.max_tokens}`],
+        ['  timeouts', `connect ${connect}, first token ${first}, idle ${idle}, total ${total}`]
+      ],
+      '  '
+    )
+  })
+  return [head, ...each].join('\n\n')
+}
+
+function describeRewrite(rewrite: Rewrite): string {
+  if ('problem' in rewrite) return `  to ${rewrite.target}: ${colors.red(rewrite.problem)}`
+  return table(
+    [
+      ['would send', `POST ${rewrite.url}`],
+      ['  of', `${rewrite.bytes_in} bytes, ${rewrite.bytes_out} go out`],
+      ...(rewrite.edits.length === 0 ? [['  edits', 'none: the bytes pass as they are']] : []),
+      ...rewrite.edits.map((edit, index) => [index === 0 ? '  edits' : '', edit])
+    ],
+    '  '
+  )
+}

@@ -1,0 +1,122 @@
+import pc from 'picocolors'
+import pino from 'pino'
+import type { LogSettings } from '../config/generated/types.ts'
+import type { CallRecord } from '../exchange/record.ts'
+import { Gathering, type LogDestination } from './gather.ts'
+import { jsonLine, levelOf, prettyLine } from './request-line.ts'
+import type { Secrets } from './secrets.ts'
+
+export interface LogOptions {
+  readonly destination: LogDestination
+  /** Whether people read it as it comes: what `format: auto` goes by. */
+  readonly terminal: boolean
+  readonly secrets: Secrets
+}
+
+type Level = 'debug' | 'info' | 'warn' | 'error' | 'fatal'
+type Style = { readonly pretty: (line: string) => string; readonly colors: ReturnType<typeof pc.createColors> }
+
+/** What happened, a line each: to people on a terminal, as JSON elsewhere. Knows no prompt, and lets no secret through. */
+export class Logs {
+  readonly #options: LogOptions
+  readonly #gathering: Gathering
+  readonly #pino: pino.Logger
+  #style: Style | undefined
+  #least = 0
+
+  private constructor(options: LogOptions) {
+    this.#options = options
+    this.#gathering = new Gathering(options.destination)
+    const stream = { write: (line: string) => this.#put(line) }
+    this.#pino = pino({ base: null, formatters: { level: label => ({ level: label }) } }, stream)
+  }
+
+  static async open(settings: LogSettings, options: LogOptions): Promise<Logs> {
+    const logs = new Logs(options)
+    await logs.configure(settings)
+    return logs
+  }
+
+  /** Takes effect with the next line. */
+  async configure({ level, format }: LogSettings): Promise<void> {
+    this.#pino.level = level
+    this.#least = pino.levels.values[level] ?? Number.POSITIVE_INFINITY
+    const pretty = format === 'pretty' || (format === 'auto' && this.#options.terminal)
+    this.#style = pretty ? (this.#style ?? (await prettyStyle(this.#options.terminal))) : undefined
+  }
+
+  get pretty(): boolean {
+    return this.#style !== undefined
+  }
+
+  /** Something the process did, with particulars a line each. */
+  event(
+    level: Level,
+    message: string,
+    fields: Readonly<Record<string, unknown>> = {},
+    lines: readonly string[] = []
+  ): void {
+    const clean = lines.map(line => this.#options.secrets.redact(line))
+    if (this.#style === undefined) this.#pino[level]({ ...fields, ...(clean.length > 0 && { lines: clean }) }, message)
+    else this.#pino[level](fields, [message, ...clean.map(line => `    ${line}`)].join('\n'))
+    if (level === 'error' || level === 'fatal') this.#gathering.flushSync()
+  }
+
+  /** One request, once it is settled. */
+  call(record: CallRecord, cause: unknown): void {
+    const level = levelOf(record)
+    if ((pino.levels.values[level] ?? 0) < this.#least) return
+    const more = record.failure === undefined ? NOTHING : this.#reasons(record, cause)
+    const line =
+      this.#style === undefined ? jsonLine(record, level, more) : prettyLine(record, level, more, this.#style.colors)
+    this.#gathering.write(line)
+  }
+
+  /** A mistake of ours. */
+  bug(error: unknown, where: string, level: 'error' | 'fatal' = 'error'): void {
+    const { secrets } = this.#options
+    const told = error instanceof Error ? error : new Error(String(error))
+    const stack = secrets.redact(told.stack ?? told.message)
+    this.event(
+      level,
+      `a bug of the gateway: ${where}`,
+      {},
+      stack.split('\n').map(line => line.trim())
+    )
+  }
+
+  flush(): void {
+    this.#gathering.flushSync()
+  }
+
+  /** Why a request failed, in words that hold nothing of the conversation. */
+  #reasons(record: CallRecord, cause: unknown): Record<string, string> {
+    const reasons: Record<string, string> = {}
+    // What an upstream says of a request it refused may quote the prompt.
+    if (record.failureMessage !== undefined && !QUOTES.has(record.failure ?? ''))
+      reasons['reason'] = this.#options.secrets.redact(record.failureMessage.slice(0, MOST_SAID))
+    if (cause instanceof Error) {
+      const { code } = cause as { code?: string }
+      reasons['cause'] = this.#options.secrets.redact(
+        `${code === undefined ? '' : `${code}: `}${cause.message}`.slice(0, MOST_SAID)
+      )
+    }
+    return reasons
+  }
+
+  #put(line: string): void {
+    this.#gathering.write(this.#style === undefined ? line : this.#style.pretty(line))
+  }
+}
+
+const NOTHING = {}
+const MOST_SAID = 300
+const QUOTES: ReadonlySet<string> = new Set(['upstream-rejected', 'context-exceeded'])
+
+/** Read only when wanted: it takes 40 ms of a start that has few. */
+async function prettyStyle(terminal: boolean): Promise<Style> {
+  const { prettyFactory } = await import('pino-pretty')
+  const colorize = terminal && pc.isColorSupported
+  const pretty = prettyFactory({ colorize, translateTime: 'SYS:HH:MM:ss', singleLine: true, ignore: 'pid,hostname' })
+  return { pretty, colors: pc.createColors(colorize) }
+}

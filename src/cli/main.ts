@@ -1,0 +1,82 @@
+#!/usr/bin/env node
+import { Command, Option } from 'commander'
+import { VERSION } from '../server/version.ts'
+import { EXIT } from './output.ts'
+
+// Each command's own file is read when it is asked for: `--help` and `stop` need no HTTP server in memory.
+
+const EXITS = `
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no gateway is running,
+            130 interrupted twice.`
+
+const program = new Command('sluice')
+  .description('An LLM gateway that one YAML file declares.')
+  .version(VERSION, '-v, --version')
+  .exitOverride(error => process.exit(error.exitCode === 0 ? EXIT.done : EXIT.usage))
+  .showHelpAfterError('(add --help for what there is)')
+  .helpCommand(false)
+  .addHelpText('after', `${EXITS}\n\nExample: sluice start --port auto`)
+
+const workspace = new Option('--workspace <dir>', 'the folder whose gateway.yaml is meant')
+const config = new Option(
+  '--config <file>',
+  'the configuration; otherwise $SLUICE_CONFIG, ./gateway.yaml, ./config.yaml'
+)
+
+function command(usage: string, description: string, example: string): Command {
+  return program
+    .command(usage)
+    .description(description)
+    .option('--json', 'for programs: JSON instead of text')
+    .addHelpText('after', `${EXITS}\n\nExample: ${example}`)
+}
+
+/** A command's own options as commander hands them over. */
+type Options = Record<string, string | boolean | undefined> & { json?: boolean }
+
+command('start', 'Run the gateway until Ctrl-C.', 'sluice start --config gateway.yaml --port auto')
+  .addOption(config)
+  .option('--port <port>', 'the port, or `auto`: the first free one from 4000; wins over the file')
+  .option('--host <address>', 'the address to listen on; wins over the file')
+  .addOption(workspace)
+  .action(async (options: Options) => run((await import('./start.ts')).start(options)))
+
+command('check [file]', 'Look a configuration through and say all that is wrong.', 'sluice check gateway.yaml')
+  .addOption(workspace)
+  .action(async (file: string | undefined, options: Options) => run((await import('./check.ts')).check(file, options)))
+
+command(
+  'explain <model>',
+  'Say where a model name leads and why; asks nobody.',
+  'sluice explain claude-sonnet-4-5 --request body.json'
+)
+  .addOption(config)
+  .option('--key <key>', 'as the caller with this key')
+  .option('--request <file>', 'a request body: says what would be sent upstream instead')
+  .option('--endpoint <path>', 'the route the body is sent to; otherwise guessed from its shape')
+  .addOption(workspace)
+  .action(async (model: string, options: Options) => run((await import('./explain.ts')).explainModel(model, options)))
+
+command('models', 'List what is served, or what a provider offers.', 'sluice models --provider ollama')
+  .addOption(config)
+  .option('--provider <name>', 'ask this provider or backend which models it has')
+  .addOption(workspace)
+  .action(async (options: Options) => run((await import('./models.ts')).models(options)))
+
+command('status', 'Say whether a gateway runs here, and how its backends do.', 'sluice status --json')
+  .addOption(config)
+  .addOption(workspace)
+  .action(async (options: Options) => run((await import('./status.ts')).status(options)))
+
+command('stop', 'End the gateway that runs here, once its requests are done.', 'sluice stop')
+  .addOption(config)
+  .option('--force', 'kill it when it has not ended after ten seconds')
+  .addOption(workspace)
+  .action(async (options: Options) => run((await import('./stop.ts')).stop(options)))
+
+async function run(code: Promise<number>): Promise<void> {
+  process.exitCode = await code
+}
+
+if (process.argv.length < 3) program.help()
+await program.parseAsync()

@@ -1,0 +1,45 @@
+import { relative } from 'node:path'
+import { type LoadedConfig, loadConfig } from '../config/load.ts'
+import { formatPath, formatProblem, type Problem } from '../config/problem.ts'
+import { compile, type Environment, type Runtime } from '../exchange/runtime.ts'
+import { PROVIDER_NAMES } from '../providers/presets.ts'
+
+export interface Overrides {
+  readonly host?: string
+  readonly port?: number | 'auto'
+}
+
+export interface Prepared {
+  readonly runtime: Runtime
+  readonly loaded: LoadedConfig
+}
+
+export interface Refused {
+  readonly problems: readonly Problem[]
+  readonly files: readonly string[]
+  readonly globs: readonly string[]
+}
+
+/** From a file to a runtime, or everything that is wrong with it. Nothing is changed by it. */
+export function prepare(file: string, environment: Environment, overrides: Overrides): Prepared | Refused {
+  const result = loadConfig(file, { env: environment.variables, known: { providers: PROVIDER_NAMES }, overrides })
+  if (!result.ok) return result
+  const { loaded } = result
+  const runtime = compile(loaded.config, environment)
+  if ('routes' in runtime) return { runtime, loaded }
+  const problems = runtime.map(
+    ({ path, message }): Problem => ({ severity: 'error', ...loaded.locate(path), path: formatPath(path), message })
+  )
+  return { problems, files: loaded.files, globs: loaded.globs }
+}
+
+/** One line each, with file names as short as they can be. */
+export function tell(problems: readonly Problem[], cwd = process.cwd()): string[] {
+  return problems.map(problem => formatProblem({ ...problem, file: shorter(problem.file, cwd) }))
+}
+
+/** The path as seen from here, when that is shorter. */
+export function shorter(path: string, cwd = process.cwd()): string {
+  const seen = relative(cwd, path)
+  return seen !== '' && seen.length < path.length ? seen : path
+}

@@ -1,0 +1,147 @@
+import type { LoadedConfig } from '../config/load.ts'
+import type { Gateway, Running } from '../exchange/gateway.ts'
+import type { Environment, Runtime } from '../exchange/runtime.ts'
+import type { ReloadOutcome } from '../server/admin.ts'
+import type { Pools } from '../upstream/pools.ts'
+import type { Logs } from './logs.ts'
+import { type Overrides, type Prepared, prepare, type Refused, tell } from './prepare.ts'
+import type { Secrets } from './secrets.ts'
+
+export interface ReloadSettings {
+  readonly file: string
+  readonly overrides: Overrides
+  readonly environment: Omit<Environment, 'generation'>
+  readonly gateway: Gateway
+  readonly pools: Pools
+  readonly logs: Logs
+  readonly secrets: Secrets
+  /** What changed, a line each. */
+  readonly describe: (before: LoadedConfig, after: LoadedConfig) => readonly string[]
+  /** Which files are to be watched from now on. */
+  readonly onFiles: (read: Pick<Refused, 'files' | 'globs'>) => void
+}
+
+/** Origins that only a replaced runtime used, and the requests that may still go there. */
+interface Retired {
+  readonly origins: ReadonlySet<string>
+  readonly requests: readonly Running[]
+}
+
+/** Puts what the files say into force, one reload after the other; a bad file changes nothing. */
+export class Reloader {
+  readonly #settings: ReloadSettings
+  #loaded: LoadedConfig
+  #rejected: readonly string[] = []
+  #last: Promise<unknown> = Promise.resolve()
+  #queued: Promise<ReloadOutcome> | undefined
+  #retired: Retired[] = []
+  #sweep: NodeJS.Timeout | undefined
+
+  constructor(settings: ReloadSettings, loaded: LoadedConfig) {
+    this.#settings = settings
+    this.#loaded = loaded
+  }
+
+  /** The problems of the last attempt, when it was refused. */
+  rejected(): readonly string[] {
+    return this.#rejected
+  }
+
+  /** Reads the files as they are once the reload before it is done: who asks while one waits is answered by that one. */
+  reload(reason: string): Promise<ReloadOutcome> {
+    if (this.#queued !== undefined) return this.#queued
+    const turn = this.#last.then(() => {
+      this.#queued = undefined
+      return this.#reloadNow(reason)
+    })
+    this.#queued = turn
+    this.#last = turn.catch(() => undefined)
+    return turn
+  }
+
+  close(): void {
+    clearInterval(this.#sweep)
+    this.#sweep = undefined
+  }
+
+  async #reloadNow(reason: string): Promise<ReloadOutcome> {
+    const began = performance.now()
+    const { file, overrides, environment, gateway, onFiles } = this.#settings
+    const generation = gateway.runtime.generation + 1
+    const prepared = prepare(file, { ...environment, generation }, overrides)
+    onFiles('loaded' in prepared ? prepared.loaded : prepared)
+    if (!('loaded' in prepared)) return this.#refuse(prepared, reason)
+    if (JSON.stringify(prepared.loaded.config) === JSON.stringify(this.#loaded.config)) return this.#keep(reason)
+    return this.#accept(prepared, reason, began)
+  }
+
+  #refuse({ problems }: Refused, reason: string): ReloadOutcome {
+    const { gateway, logs, secrets } = this.#settings
+    const { generation } = gateway.runtime
+    const lines = tell(problems).map(line => secrets.redact(line))
+    this.#rejected = lines
+    gateway.metrics.reloaded('rejected')
+    logs.event('error', `configuration refused; generation ${generation} stays in force`, { generation, reason }, lines)
+    return { accepted: false, generation, lines }
+  }
+
+  #keep(reason: string): ReloadOutcome {
+    const { gateway, logs } = this.#settings
+    const { generation } = gateway.runtime
+    const mended = this.#rejected.length > 0
+    this.#rejected = []
+    gateway.metrics.reloaded('unchanged')
+    logs.event(mended ? 'info' : 'debug', 'configuration unchanged', { generation, reason })
+    return { accepted: true, generation, lines: ['Nothing changed.'] }
+  }
+
+  async #accept({ loaded, runtime }: Prepared, reason: string, began: number): Promise<ReloadOutcome> {
+    const { gateway, logs, secrets, environment, describe } = this.#settings
+    const before = this.#loaded
+    const previous = gateway.runtime
+    // Before anything of the new file can be said.
+    secrets.learn(loaded.config, environment.variables)
+    const lines = [...describe(before, loaded), ...restartLines(before, loaded)].map(line => secrets.redact(line))
+    this.#loaded = loaded
+    this.#rejected = []
+    gateway.swap(runtime)
+    this.#retire(previous, runtime)
+    gateway.metrics.reloaded('accepted')
+    const { generation } = runtime
+    const milliseconds = Math.round(performance.now() - began)
+    await logs.configure(runtime.config.server.logs)
+    logs.event('info', `configuration reloaded: generation ${generation}`, { generation, reason, milliseconds }, lines)
+    for (const warning of warningsOf({ loaded, runtime })) logs.event('warn', warning)
+    return { accepted: true, generation, lines }
+  }
+
+  /** Connections are closed once no request can want them: one that began before may still try its next target. */
+  #retire(previous: Runtime, runtime: Runtime): void {
+    const { gateway, pools } = this.#settings
+    const gone = new Set([...previous.origins].filter(origin => !runtime.origins.has(origin)))
+    if (gone.size > 0) this.#retired.push({ origins: gone, requests: [...gateway.running] })
+    const clean = () => {
+      this.#retired = this.#retired.filter(({ requests }) => requests.some(request => gateway.running.has(request)))
+      const kept = this.#retired.flatMap(({ origins }) => [...origins])
+      pools.keepOnly(new Set([...gateway.runtime.origins, ...kept]))
+      if (this.#retired.length === 0) this.close()
+    }
+    clean()
+    if (this.#retired.length > 0) this.#sweep ??= setInterval(clean, 1000).unref()
+  }
+}
+
+/** What works, but perhaps not as somebody expects. */
+export function warningsOf({ loaded, runtime }: Prepared): string[] {
+  return [...tell(loaded.problems), ...runtime.warnings]
+}
+
+function restartLines(before: LoadedConfig, after: LoadedConfig): string[] {
+  const lines: string[] = []
+  for (const name of ['host', 'port'] as const) {
+    const [was, is] = [before.config.server[name], after.config.server[name]]
+    if (was !== is) lines.push(`server.${name} ${was} → ${is}: needs a restart; the gateway still listens where it did`)
+  }
+  if (before.dataDir !== after.dataDir) lines.push(`store.data_dir → ${after.dataDir}: needs a restart`)
+  return lines
+}

@@ -1,0 +1,145 @@
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import { createDemo } from '../demo/demo.ts'
+import { Gateway } from '../exchange/gateway.ts'
+import { Metrics } from '../metrics/metrics.ts'
+import type { ReloadOutcome } from '../server/admin.ts'
+import { createApp } from '../server/app.ts'
+import { Pools } from '../upstream/pools.ts'
+import { CannotStart } from './cannot-start.ts'
+import { type LogDestination, standardOutput } from './gather.ts'
+import { listen } from './listen.ts'
+import { Logs } from './logs.ts'
+import { birthOf, identify, type PidRecord, readPidFile, writePidFile } from './pid-file.ts'
+import { type Overrides, type Prepared, prepare, shorter, tell } from './prepare.ts'
+import { Reloader, warningsOf } from './reload.ts'
+import { Secrets } from './secrets.ts'
+import { shutDown } from './shut-down.ts'
+
+export interface StartOptions {
+  /** gateway.yaml, or LiteLLM's config.yaml. */
+  readonly file: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly overrides?: Overrides
+  /** Absent: standard output. */
+  readonly log?: LogDestination
+  /** Whether people read the log as it comes. */
+  readonly terminal?: boolean
+  /** JSON whatever the file says, for `--json`. */
+  readonly json?: boolean
+  /** The folder in which `.sluice` lies, when it is not the file's own. */
+  readonly home?: string
+}
+
+export interface RunningGateway {
+  readonly url: string
+  readonly port: number
+  readonly gateway: Gateway
+  readonly app: FastifyInstance
+  readonly logs: Logs
+  readonly dataDir: string
+  reload(reason?: string): Promise<ReloadOutcome>
+  /** Ends in order: no new requests, those under way finish or are told. Says how many are left. */
+  stop(progress?: (left: number) => void): Promise<void>
+}
+
+/** Builds everything and listens. Throws `CannotStart` with what to tell the operator. */
+export async function startGateway(options: StartOptions): Promise<RunningGateway> {
+  const { file, env, overrides = {} } = options
+  const pools = new Pools()
+  const metrics = new Metrics()
+  const environment = { variables: env, metrics, wireTo: (origin: string) => pools.wire(origin), demo: createDemo() }
+  const prepared = prepare(file, { ...environment, generation: 1 }, overrides)
+  const secrets = new Secrets()
+  if (!('loaded' in prepared))
+    throw new CannotStart([
+      ...tell(prepared.problems),
+      `${shorter(file)} is not in order; \`sluice check\` looks at it again.`
+    ])
+  const { loaded, runtime } = prepared
+  secrets.learn(loaded.config, env)
+  const settings =
+    options.json === true ? { ...loaded.config.server.logs, format: 'json' as const } : loaded.config.server.logs
+  const terminal = options.terminal === true && options.json !== true
+  const logs = await Logs.open(settings, { destination: options.log ?? standardOutput(), terminal, secrets })
+  const gateway = new Gateway(runtime, metrics, (record, cause) => logs.call(record, cause))
+  const watcher = { update: (_: unknown) => undefined, close: () => undefined }
+  const reloader = new Reloader(
+    {
+      file,
+      overrides,
+      environment,
+      gateway,
+      pools,
+      logs,
+      secrets,
+      describe: () => [],
+      onFiles: read => watcher.update(read)
+    },
+    loaded
+  )
+  const app = createApp(gateway, {
+    reload: () => reloader.reload('admin'),
+    rejected: () => reloader.rejected(),
+    onBug: error => logs.bug(error, 'a request could not be answered')
+  })
+  const dataDir = dataDirOf(options, prepared)
+  const { host, port } = runtime.config.server
+  const listening = await listen(app, host, port, dataDir).catch(async (error: unknown) => {
+    await Promise.all([watcher.close(), app.close(), pools.close()])
+    throw error
+  })
+  for (const warning of warningsOf(prepared)) logs.event('warn', warning)
+  const record = await leavePidFile(dataDir, listening, file, logs)
+  let stopping: Promise<void> | undefined
+  return {
+    ...listening,
+    gateway,
+    app,
+    logs,
+    dataDir,
+    reload: (reason = 'call') => reloader.reload(reason),
+    stop: progress => {
+      stopping ??= shutDown({ app, gateway, pools, logs, reloader, watcher, record, dataDir }, progress)
+      return stopping
+    }
+  }
+}
+
+/** The packaged file's own folder is not the operator's: what it would keep there is kept where they are. */
+function dataDirOf({ home, env }: StartOptions, { loaded }: Prepared): string {
+  if (home === undefined || env['SLUICE_DATA_DIR']) return loaded.dataDir
+  return join(home, '.sluice')
+}
+
+async function leavePidFile(
+  dataDir: string,
+  listening: { url: string; port: number },
+  file: string,
+  logs: Logs
+): Promise<PidRecord | undefined> {
+  const before = readPidFile(dataDir)
+  if (before !== undefined && before.pid !== process.pid && (await identify(before)) !== 'gone') {
+    logs.event(
+      'warn',
+      `${shorter(dataDir)} belongs to the gateway at ${before.url} (pid ${before.pid}); \`sluice stop\` ends that one, not this`
+    )
+    return undefined
+  }
+  const born = birthOf(process.pid)
+  const record: PidRecord = {
+    pid: process.pid,
+    url: listening.url,
+    port: listening.port,
+    startedAt: Date.now(),
+    ...(born !== undefined && { born }),
+    config: file
+  }
+  const problem = writePidFile(dataDir, record)
+  if (problem === undefined) return record
+  logs.event(
+    'warn',
+    `${shorter(dataDir)} cannot be written (${problem}): \`sluice status\` and \`sluice stop\` will not find this gateway`
+  )
+  return undefined
+}

@@ -1,0 +1,54 @@
+import type { FastifyInstance } from 'fastify'
+import { Failure } from '../chat/failure.ts'
+import type { Gateway } from '../exchange/gateway.ts'
+import type { Pools } from '../upstream/pools.ts'
+import type { Logs } from './logs.ts'
+import { type PidRecord, removePidFile, writePidFile } from './pid-file.ts'
+import type { Reloader } from './reload.ts'
+
+export interface Parts {
+  readonly app: FastifyInstance
+  readonly gateway: Gateway
+  readonly pools: Pools
+  readonly logs: Logs
+  readonly reloader: Reloader
+  readonly watcher: { close(): Promise<void> | void }
+  readonly record: PidRecord | undefined
+  readonly dataDir: string
+}
+
+/** What was answered has to reach its reader; one that reads no more is not waited for. */
+const LAST_BYTES = 2000
+
+/** Ends a gateway in order: ears first, then mouths, then hands. */
+export async function shutDown(parts: Parts, progress: (left: number) => void = () => undefined): Promise<void> {
+  const { app, gateway, pools, logs, reloader, watcher, record, dataDir } = parts
+  const { drain } = gateway.runtime
+  gateway.draining = true
+  reloader.close()
+  await watcher.close()
+  // The port is free at once, so that a successor may open it; connections that are open are answered on.
+  app.server.close()
+  const left = gateway.running.size
+  logs.event('info', left === 0 ? 'stopping' : `stopping: draining ${left} requests`, {
+    draining: left,
+    milliseconds: drain
+  })
+  const tellProgress = () => {
+    const now = gateway.running.size
+    progress(now)
+    if (record !== undefined) writePidFile(dataDir, { ...record, draining: { left: now, milliseconds: drain } })
+  }
+  tellProgress()
+  const ticking = setInterval(tellProgress, 1000)
+  await gateway.drain(drain, new Failure('unavailable', 'The gateway is shutting down.', { retryAfter: 5 }))
+  clearInterval(ticking)
+  const late = setTimeout(() => app.server.closeAllConnections(), LAST_BYTES)
+  await app.close()
+  clearTimeout(late)
+  await pools.close()
+  gateway.deadlines.close()
+  if (record !== undefined) removePidFile(dataDir, record.pid)
+  logs.event('info', 'stopped')
+  logs.flush()
+}
