@@ -1,8 +1,9 @@
 import { Failure } from '../chat/failure.ts'
 
 /** What a socket's error means to a person. `answering`: part of the answer was already there. */
-export function brokenConnection(place: string, error: Error & { code?: string }, answering: boolean): Failure {
-  const code = error.code ?? ''
+export function brokenConnection(place: string, error: Error & { code?: unknown }, answering: boolean): Failure {
+  // An abort's code is a number.
+  const code = typeof error.code === 'string' ? error.code : ''
   const known = CONNECTION_TEXT[code]
   if (known !== undefined) {
     return new Failure('upstream-down', `Cannot connect to ${place}: ${known}.`, {

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { Ajv } from 'ajv'
 import type { FastifyInstance } from 'fastify'
 import type { GatewayConfig } from '../../src/config/generated/types.ts'
+import { createDemo } from '../../src/demo/demo.ts'
 import { Gateway } from '../../src/exchange/gateway.ts'
 import type { CallRecord } from '../../src/exchange/record.ts'
 import { compile, type Runtime } from '../../src/exchange/runtime.ts'
@@ -51,7 +52,7 @@ export async function testGateway(config: PartialConfig, options: TestOptions = 
   let generation = 0
   const compiled = (partial: PartialConfig): Runtime => {
     generation++
-    const { demo = NO_DEMO, variables = {} } = options
+    const { demo = createDemo(), variables = {} } = options
     const runtime = compile(filled(partial), {
       generation,
       variables,
@@ -93,11 +94,4 @@ function filled(partial: PartialConfig): GatewayConfig {
   const config: unknown = structuredClone(partial)
   if (!validate(config)) throw new Error(`the test's configuration is wrong: ${JSON.stringify(validate.errors)}`)
   return config
-}
-
-const NO_DEMO: Wire = {
-  send(_, receiver) {
-    receiver.onError(new Error('this test brought no demo upstream'))
-    return { abort: () => undefined, pause: () => undefined, resume: () => undefined }
-  }
 }
