@@ -1,8 +1,9 @@
-// Writes what follows from the schema: the types, checked in so that a checkout compiles without this, and the reference page.
-// `--check` writes nothing and ends with 1 when a file on disk differs.
+// Writes what follows from the schema: the types, checked in so that a checkout compiles without this, and docs/configuration.md;
+// and docs/litellm.md, from the tables that the loader itself uses, as they are built.
+// `--check` writes nothing and ends with 1 when a file on disk differs; `--build DIR` says where the build lies.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { compile } from 'json-schema-to-typescript'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -48,7 +49,139 @@ async function renderTypes() {
   })
 }
 
-const files = new Map([['src/config/generated/types.ts', await renderTypes()]])
+const cell = text => String(text).replaceAll('|', '\\|').replaceAll('\n', ' ')
+const code = value => `\`${cell(typeof value === 'string' ? value : JSON.stringify(value))}\``
+
+function dereference(node) {
+  const { $ref, ...own } = node
+  return $ref === undefined ? node : { ...schema.definitions[$ref.split('/').pop()], ...own }
+}
+
+/** What a value looks like, in a word or two. */
+function kindOf(node) {
+  const whole = dereference(node)
+  if (whole.title === 'Duration' || $refName(node) === 'duration') return 'duration'
+  if ($refName(node) === 'size') return 'size'
+  if (whole.enum !== undefined) return whole.enum.map(code).join(', ')
+  if (whole.anyOf !== undefined) return whole.anyOf.map(kindOf).join(' or ')
+  if (whole.type === 'array') return `list of ${kindOf(whole.items ?? {})}`
+  if (whole.properties !== undefined) return 'map'
+  if (whole.type === 'object')
+    return typeof whole.additionalProperties === 'object' ? `map of ${kindOf(whole.additionalProperties)}` : 'map'
+  return { string: 'text', integer: 'whole number', number: 'number', boolean: 'true or false' }[whole.type] ?? 'any'
+}
+
+const $refName = node => node.$ref?.split('/').pop()
+
+/** Every map with keys of its own is a section: a heading and a table. */
+function section(name, node, lines) {
+  const whole = dereference(node)
+  lines.push(
+    `## ${name}`,
+    '',
+    whole.description,
+    '',
+    '| key | kind | default | example | |',
+    '| --- | --- | --- | --- | --- |'
+  )
+  for (const [key, property] of Object.entries(whole.properties)) {
+    const own = dereference(property)
+    const needed = whole.required?.includes(key) ? 'required' : ''
+    const fallback = property.default === undefined ? needed : code(property.default)
+    const example = property.examples?.[0] === undefined ? '' : code(property.examples[0])
+    const enforced = own['x-not-enforced'] === undefined ? '' : notEnforced(own)
+    lines.push(`| \`${key}\` | ${kindOf(property)} | ${fallback} | ${example} | ${cell(own.description)}${enforced} |`)
+  }
+  lines.push('')
+  for (const [key, property] of Object.entries(whole.properties))
+    below(`${name === 'gateway.yaml' ? '' : `${name}.`}${key}`, property, lines)
+}
+
+function notEnforced(node) {
+  const allowed = node['x-enforced-values']
+  const what = allowed === undefined ? 'Refused' : `Anything but ${allowed.map(code).join(', ')} is refused`
+  return ` **${what} in this version:** nothing enforces it yet.`
+}
+
+function below(name, node, lines) {
+  if (node.properties !== undefined) section(name, node, lines)
+  for (const branch of node.anyOf ?? []) below(name, branch, lines)
+  if (node.items?.properties !== undefined) section(`${name}[]`, node.items, lines)
+  if (node.additionalProperties?.properties !== undefined) section(`${name}.NAME`, node.additionalProperties, lines)
+}
+
+function renderReference() {
+  const lines = [
+    '<!-- Generated from schemas/gateway.schema.json by scripts/generate.mjs. Do not edit: run `npm run types`. -->',
+    '# Configuration',
+    '',
+    'Every key of `gateway.yaml`. An editor that knows YAML schemas completes and checks the file as it is written, when its first line is',
+    '',
+    '```yaml',
+    '# yaml-language-server: $schema=./schemas/gateway.schema.json',
+    '```',
+    '',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the page is about them.
+    'Anywhere in a value, `${NAME}` is a variable of the environment, `${NAME:-default}` one that may be missing or empty, `${file:/path}` the',
+    'content of a file, and `$${` a literal `${`. A value that is nothing but `os.environ/NAME` is a variable too, as in LiteLLM.',
+    'In `{ }` on one line, editors want such a value in quotes; the gateway does not.',
+    '',
+    'A duration is a number of seconds or a text such as `500ms`, `30s`, `10m`, `24h`, `7d`; a size is a number of bytes or a text such as `512kb`, `32mb`, `1gb`.',
+    ''
+  ]
+  section('gateway.yaml', schema, lines)
+  return `${lines.join('\n').trimEnd()}\n`
+}
+
+async function renderLiteLLM(build) {
+  const load = name => import(pathToFileURL(join(build, 'src/config/litellm', `${name}.js`)).href)
+  const [entry, settings, providers] = await Promise.all([load('entry-keys'), load('setting-keys'), load('providers')])
+  const lines = [
+    '<!-- Generated from src/config/litellm by scripts/generate.mjs. Do not edit: run `npm run build` and `npm run types`. -->',
+    '# LiteLLM’s config.yaml',
+    '',
+    'A `config.yaml` of LiteLLM runs as it is: `sluice start --config config.yaml`. `sluice check config.yaml` reports what becomes of each of its',
+    'keys. What is unsupported is a warning; a key that is misspelt, a provider that cannot be reached and a name that nothing serves are errors.',
+    'Sections of `gateway.yaml` may stand in the same file.',
+    ''
+  ]
+  const table = (title, rules) => {
+    lines.push(`## ${title}`, '', '| key | fit | becomes | |', '| --- | --- | --- | --- |')
+    for (const [key, rule] of Object.entries(rules)) {
+      lines.push(`| \`${key}\` | ${rule.fit} | ${rule.to ? `\`${rule.to}\`` : ''} | ${cell(rule.reason)} |`)
+    }
+    lines.push('')
+  }
+  table('Sections', settings.SECTIONS)
+  table('model_list[].litellm_params', entry.LITELLM_PARAMS)
+  lines.push('Any other key is handed to the provider by LiteLLM, and is unsupported here.', '')
+  table('model_list[].model_info', entry.MODEL_INFO)
+  table('router_settings', settings.ROUTER_SETTINGS)
+  table('litellm_settings', settings.LITELLM_SETTINGS)
+  table('general_settings', settings.GENERAL_SETTINGS)
+  table('general_settings.pass_through_endpoints[]', settings.PASS_THROUGH)
+  lines.push(
+    '## Providers',
+    '',
+    'The prefix of `litellm_params.model`. `openai/` with an `api_base` of its own becomes `custom`.',
+    ''
+  )
+  lines.push('| prefix | provider |', '| --- | --- |')
+  for (const [prefix, provider] of Object.entries(providers.PROVIDERS))
+    lines.push(`| \`${prefix}/\` | \`${provider}\` |`)
+  lines.push('', `Not reached by this version, and an error: ${providers.UNREACHED.map(code).join(', ')}.`)
+  return `${lines.join('\n')}\n`
+}
+
+const files = new Map([
+  ['src/config/generated/types.ts', await renderTypes()],
+  ['docs/configuration.md', renderReference()]
+])
+const said = process.argv.indexOf('--build')
+const build = resolve(root, said < 0 ? 'dist' : process.argv[said + 1])
+// Before the first build there are no tables to read, and the types may be what it waits for.
+if (existsSync(join(build, 'src/config/litellm/entry-keys.js')))
+  files.set('docs/litellm.md', await renderLiteLLM(build))
 
 let stale = 0
 for (const [path, text] of files) {

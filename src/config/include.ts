@@ -9,6 +9,8 @@ import { readSource } from './source.ts'
 
 export interface Gathered {
   root: Located | undefined
+  /** It says nothing at all. */
+  isEmpty: boolean
   readonly problems: Problem[]
   /** Absolute, in the order they were read: the YAML files, and the files that `${file:…}` names. */
   readonly files: Set<string>
@@ -21,8 +23,9 @@ const EXTENDED = new Set(['model_list', 'hooks'])
 
 /** Reads a file and, through `include`, what it joins to itself. */
 export function gather(text: string, file: string, env: ReferenceSource['env']): Gathered {
-  const gathered: Gathered = { root: undefined, problems: [], files: new Set([file]), globs: new Set() }
+  const gathered: Gathered = { root: undefined, isEmpty: false, problems: [], files: new Set([file]), globs: new Set() }
   gathered.root = readInto(gathered, text, file, env)
+  gathered.isEmpty = gathered.root === undefined && gathered.problems.length === 0
   return gathered
 }
 

@@ -66,7 +66,9 @@ export function parseConfig(text: string, path: string, options: LoadOptions): L
   const file = resolve(path)
   const top: Spot = { file, line: 1, column: 1 }
   if (isTooLarge(text)) return { ok: false, problems: [errorAt(top, [], 'larger than 4 MB')], files: [file], globs: [] }
-  const { root: said = mapAt(top), problems, files, globs } = gather(text, file, options.env)
+  const { root: said = mapAt(top), problems, files, globs, isEmpty } = gather(text, file, options.env)
+  // An editor that truncates before it writes must not pass for somebody who wants no models.
+  if (isEmpty) problems.push(errorAt(top, [], 'the file is empty', 'write at least `model_list: []`'))
   const secrets = findPlainSecrets(said)
   const adopted = adoptLiteLLM(said)
   const root = adopted?.root ?? said

@@ -14,7 +14,8 @@ export function maskReferences(text: string): string {
     const start = text.indexOf('${', at)
     const end = start < 0 ? -1 : referenceEnd(text, start)
     if (start < 0) return result + text.slice(at)
-    if (end < 0) {
+    // A quote inside is more likely the end of the text around it than a part of a default.
+    if (end < 0 || /["']/.test(text.slice(start, end))) {
       result += text.slice(at, start + 2)
       at = start + 2
       continue

@@ -49,7 +49,7 @@ export function readYaml(text: string, source: ReferenceSource): YamlFile {
   if (tooDeep >= 0) return refuse(tooDeep, `this is nested deeper than ${MAX_DEPTH} levels`)
   let document: Document
   try {
-    document = parseDocument(masked, { prettyErrors: false, uniqueKeys: false, merge: true, logLevel: 'silent' })
+    document = parseDocument(masked, { prettyErrors: false, uniqueKeys: false, merge: true, logLevel: 'error' })
   } catch {
     return refuse(0, 'this is too deeply nested to be read')
   }

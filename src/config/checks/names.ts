@@ -139,7 +139,12 @@ function coversEntry({ config }: CheckContext, name: string): boolean {
 
 function suggestion({ config }: CheckContext, name: string): string {
   const names = [...config.model_list.map(entry => entry.model_name), ...Object.keys(config.aliases)]
-  const near = nearest(name, names, 1)[0]
+  // Names of one or two letters are in everything.
+  const near = nearest(
+    name,
+    names.filter(known => known !== name && known.length > 2),
+    1
+  )[0]
   return near === undefined ? 'add it to model_list' : `did you mean "${shownKey(near)}"?`
 }
 

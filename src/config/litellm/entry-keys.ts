@@ -47,7 +47,7 @@ export const LITELLM_PARAMS = rules(
     ),
     ...unsupported(
       'fields are not filled into requests, but for max_tokens',
-      'temperature top_p top_k n stop seed user presence_penalty frequency_penalty logit_bias response_format tools tool_choice parallel_tool_calls logprobs top_logprobs reasoning_effort thinking stream stream_options functions function_call modalities service_tier metadata extra_body extra_query verbosity store prediction audio web_search_options dimensions encoding_format'
+      'temperature top_p top_k n stop seed user presence_penalty frequency_penalty logit_bias response_format tools tool_choice parallel_tool_calls logprobs top_logprobs reasoning_effort thinking stream stream_options functions function_call modalities service_tier metadata extra_body extra_query verbosity store prediction min_p top_a repetition_penalty stop_token_ids guided_json audio web_search_options dimensions encoding_format'
     ),
     ...unsupported(
       'clients cannot choose the upstream or its key',

@@ -5,11 +5,11 @@ import { isNull, numberOf, put } from './place.ts'
 import { ANY_MODEL, placeModel } from './providers.ts'
 import type { Ledger } from './report.ts'
 import { misspelt, type Rules } from './rules.ts'
-import { type Shares, weightOf } from './shares.ts'
+import type { Share } from './shares.ts'
 
 export interface EntryContext {
   readonly ledger: Ledger
-  readonly shares: ReadonlyMap<string, Shares>
+  readonly shares: ReadonlyMap<LocatedMap, Share>
   /** `credential_list`, by name. */
   readonly credentials: ReadonlyMap<string, LocatedMap>
   /** Every model_name of the file. */
@@ -96,12 +96,12 @@ function useCredential(params: LocatedMap, entry: LocatedMap, path: Path, { ledg
 /** What becomes of weight, order, rpm and tpm: one weight. */
 function readShare(params: LocatedMap, item: LocatedMap, entry: LocatedMap, path: Path, context: EntryContext): void {
   const { ledger } = context
-  const shares = context.shares.get(textOf(child(item, 'model_name')) ?? '')
+  const share = context.shares.get(params)
   for (const key of ['weight', 'order', 'rpm', 'tpm'] as const) {
     const said = params.entries.get(key)
     if (said === undefined || isNull(said.node)) continue
     if (numberOf(said.node) === undefined) ledger.refuse(said.node.spot, [...path, key], 'must be a number')
-    else if (key === 'order' || key === shares?.by) {
+    else if (key === 'order' || key === share?.by) {
       ledger.note(said.key, [...path, key], 'approximate', LITELLM_PARAMS[key]?.reason ?? '')
     } else {
       ledger.note(
@@ -112,7 +112,7 @@ function readShare(params: LocatedMap, item: LocatedMap, entry: LocatedMap, path
       )
     }
   }
-  const weight = weightOf(params, shares)
+  const weight = share?.weight
   const spot = params.entries.get('weight')?.node.spot ?? params.entries.get('order')?.node.spot ?? item.spot
   if (weight !== undefined && weight !== 1) put(entry, ['weight'], spot, scalarAt(spot, weight))
 }

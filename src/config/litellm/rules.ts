@@ -25,8 +25,15 @@ export function unsupported(reason: string, keys: string): Rules {
 
 /** The known key that was probably meant: at most two edits away. More would refuse keys that are only unknown. */
 export function misspelt(key: string, table: Rules): string | undefined {
-  if (key.length < 4) return undefined
-  return Object.keys(table).find(known => known !== key && known.length >= 4 && edits(key.toLowerCase(), known) <= 2)
+  const said = key.toLowerCase()
+  const candidates = Object.keys(table).filter(known => known.length >= 3)
+  const swapped = candidates.find(known => letters(known) === letters(said))
+  if (swapped !== undefined || said.length < 4) return swapped
+  return candidates.find(known => known.length >= 4 && edits(said, known) <= 2)
+}
+
+function letters(key: string): string {
+  return [...key].sort().join('')
 }
 
 function edits(a: string, b: string): number {
