@@ -135,7 +135,8 @@ function renderReference() {
 
 async function renderLiteLLM(build) {
   const load = name => import(pathToFileURL(join(build, 'src/config/litellm', `${name}.js`)).href)
-  const [entry, settings, providers] = await Promise.all([load('entry-keys'), load('setting-keys'), load('providers')])
+  const names = ['section-keys', 'entry-keys', 'setting-keys', 'providers']
+  const [sections, entry, settings, providers] = await Promise.all(names.map(load))
   const lines = [
     '<!-- Generated from src/config/litellm by scripts/generate.mjs. Do not edit: run `npm run build` and `npm run types`. -->',
     '# LiteLLM’s config.yaml',
@@ -152,7 +153,7 @@ async function renderLiteLLM(build) {
     }
     lines.push('')
   }
-  table('Sections', settings.SECTIONS)
+  table('Sections', sections.SECTIONS)
   table('model_list[].litellm_params', entry.LITELLM_PARAMS)
   lines.push('Any other key is handed to the provider by LiteLLM, and is unsupported here.', '')
   table('model_list[].model_info', entry.MODEL_INFO)

@@ -11,7 +11,7 @@ export interface LocatedScalar {
   readonly substituted: boolean
 }
 
-export interface LocatedList {
+interface LocatedList {
   readonly kind: 'list'
   readonly spot: Spot
   readonly items: Located[]

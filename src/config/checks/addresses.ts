@@ -100,6 +100,6 @@ function checkListening(context: CheckContext): void {
   errorAtValue(context, ['server', 'host'], 'listening beyond this machine needs a credential', hint)
 }
 
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
 }

@@ -1,5 +1,5 @@
 import type { GatewayConfig } from '../generated/types.ts'
-import { keySpot, type Located, nodeAt, valueSpot } from '../located.ts'
+import { keySpot, type Located, valueSpot } from '../located.ts'
 import { errorAt, type Path, type Problem, warningAt } from '../problem.ts'
 
 /** What a check looks at: the configuration with its defaults, and the file as it is said. */
@@ -20,10 +20,4 @@ export function errorAtKey({ root, problems }: CheckContext, path: Path, message
 
 export function warnAtValue({ root, problems }: CheckContext, path: Path, message: string, hint?: string): void {
   problems.push(warningAt(valueSpot(root, path), path, message, hint))
-}
-
-/** Whether the value came out of a variable or a file, and so must not be shown. */
-export function isSubstituted({ root }: CheckContext, path: Path): boolean {
-  const node = nodeAt(root, path)
-  return node?.kind === 'scalar' && node.substituted
 }

@@ -42,7 +42,7 @@ function walk(node: Located, path: Path, problems: Problem[]): void {
 }
 
 /** A known prefix, or a text too long and too mixed for a word. `placeholder` and `sk-1234` are neither. */
-export function looksSecret(text: string): boolean {
+function looksSecret(text: string): boolean {
   const value = text.replace(/^(bearer|basic)\s+/i, '')
   if (PREFIX.test(value) && value.length >= 16) return true
   return value.length >= 20 && /\d/.test(value) && /[a-z]/i.test(value) && !/\s/.test(value) && entropy(value) >= 3.3

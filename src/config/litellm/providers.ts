@@ -124,7 +124,7 @@ const INFERRED: readonly (readonly [RegExp, string])[] = [
   [/^grok-/, 'xai']
 ]
 
-export function inferProvider(model: string): string | undefined {
+function inferProvider(model: string): string | undefined {
   return INFERRED.find(([pattern]) => pattern.test(model))?.[1]
 }
 
