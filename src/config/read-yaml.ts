@@ -1,7 +1,7 @@
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml'
 import type { Located } from './located.ts'
 import { findStandIn, maskReferences, unmask } from './mask.ts'
-import { findTooDeep, MAX_DEPTH } from './nesting.ts'
+import { findExcess, MAX_DEPTH } from './nesting.ts'
 import { errorAt, type Problem, type Spot } from './problem.ts'
 import { Reader } from './reader.ts'
 import type { ReferenceSource } from './references.ts'
@@ -32,8 +32,8 @@ export function readYaml(text: string, source: ReferenceSource): YamlFile {
   const standIn = findStandIn(text)
   if (standIn >= 0) return refuse(standIn, 'this character (a noncharacter of Unicode) cannot be used here')
   const masked = maskReferences(text)
-  const tooDeep = findTooDeep(masked)
-  if (tooDeep >= 0) return refuse(tooDeep, `this is nested deeper than ${MAX_DEPTH} levels`)
+  const excess = findExcess(masked)
+  if (excess >= 0) return refuse(excess, `this is nested deeper than ${MAX_DEPTH} levels, or too much to be read`)
   let document: Document
   try {
     document = parseDocument(masked, { prettyErrors: false, uniqueKeys: false, merge: true, logLevel: 'error' })

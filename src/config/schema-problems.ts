@@ -12,13 +12,17 @@ interface Wrong {
   readonly schema: Schema
 }
 
+/** A file that is wrong everywhere is told so by far fewer. */
+const MAX_ERRORS = 2000
 /** The more telling of two errors about one value comes first. */
 const TELLING = ['enum', 'anyOf', 'type', 'pattern']
 
 /** One line for each thing that is wrong, where it stands. Values are never repeated: they may be secrets. */
 export function explainSchemaErrors(errors: readonly ErrorObject[], root: Located, data: unknown): Problem[] {
   const problems = new Map<string, Problem>()
-  for (const error of withoutBranches(errors).sort((a, b) => TELLING.indexOf(a.keyword) - TELLING.indexOf(b.keyword))) {
+  for (const error of withoutBranches(errors.slice(0, MAX_ERRORS)).sort(
+    (a, b) => TELLING.indexOf(a.keyword) - TELLING.indexOf(b.keyword)
+  )) {
     const path = stepsOf(error.instancePath, data)
     const problem = explain({ error, path, root, schema: (error.parentSchema ?? {}) as Schema })
     const isAboutValue = TELLING.includes(error.keyword)

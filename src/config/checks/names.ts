@@ -3,7 +3,7 @@ import type { ModelEntry } from '../generated/types.ts'
 import { nodeAt, valueSpot } from '../located.ts'
 import { shownFile, shownKey } from '../problem.ts'
 import { type CheckContext, errorAtKey, errorAtValue, warnAtValue } from './context.ts'
-import { isServed, matchesGlob, sameNames } from './served.ts'
+import { isServed, matchesGlob } from './served.ts'
 
 /** Everything that is named is there: providers, backends, the models that aliases and fallbacks lead to. */
 export function checkNames(context: CheckContext): void {
@@ -98,20 +98,17 @@ function checkBackend(context: CheckContext, name: string, path: (string | numbe
 
 /** Two globs that are written differently and match the same names: the later one is never asked. */
 function checkReach(context: CheckContext): void {
+  const first = new Map<string, number>()
   const entries = context.config.model_list
   for (const [index, entry] of entries.entries()) {
-    const earlier = entries.findIndex(
-      other => other.model_name !== entry.model_name && sameNames(other.model_name, entry.model_name)
-    )
-    if (earlier < 0 || earlier > index) continue
+    if (!entry.model_name.includes('*')) continue
+    const meaning = entry.model_name.replace(/\*+/g, '*')
+    const earlier = first.get(meaning) ?? index
+    first.set(meaning, earlier)
+    if (entries[earlier]?.model_name === entry.model_name) continue
     const { file, line } = valueSpot(context.root, ['model_list', earlier, 'model_name'])
-    const hint = `write it the same way to share its load`
-    errorAtValue(
-      context,
-      ['model_list', index, 'model_name'],
-      `never reached: the glob at ${shownFile(file)}:${line} matches the same names`,
-      hint
-    )
+    const message = `never reached: the glob at ${shownFile(file)}:${line} matches the same names`
+    errorAtValue(context, ['model_list', index, 'model_name'], message, 'write it the same way to share its load')
   }
 }
 

@@ -23,8 +23,3 @@ export function matchesGlob(pattern: string, name: string): boolean {
   }
   return at <= name.length - last.length
 }
-
-/** Whether two globs match exactly the same names. */
-export function sameNames(a: string, b: string): boolean {
-  return a.includes('*') && b.includes('*') && a.replace(/\*+/g, '*') === b.replace(/\*+/g, '*')
-}
