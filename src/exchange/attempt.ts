@@ -153,9 +153,11 @@ export class Attempt implements CallReceiver {
     const first = body.find(byte => byte > 0x20)
     const isJson = first === 0x7b || first === 0x5b
     const retryAfter = Number(this.#headers['retry-after'])
-    const failure = new Failure(read.kind, `${place}: ${read.message}`, {
+    const failure = new Failure(read.kind, `${place} answered ${status}: ${read.message}`, {
       ...read.details,
-      ...(Number.isFinite(retryAfter) && { retryAfter })
+      ...(Number.isFinite(retryAfter) && { retryAfter }),
+      ...(status === 404 &&
+        !isJson && { recommendations: ['Is api_base right? This address does not look like a model server.'] })
     })
     const speaksForItself = isJson && PASSED_AS_IS.has(read.kind)
     this.#owner.failed(failure, speaksForItself ? { status, headers: this.#headers, body } : undefined)

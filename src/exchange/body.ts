@@ -84,7 +84,11 @@ const GEMINI_KEYS: ReadonlySet<string> = new Set(['maxOutputTokens', 'max_output
 
 function capGemini(inbound: Inbound, limit: number, edits: Edit[], inserted: string[]): Failure | undefined {
   const { found } = inbound.body.fields
-  const settings = found['generationConfig'] ?? found['generation_config']
+  const { generationConfig, generation_config: snakeConfig } = found
+  if (generationConfig !== undefined && snakeConfig !== undefined) {
+    return new Failure('invalid-request', '`generationConfig` stands twice.', { field: 'generationConfig' })
+  }
+  const settings = generationConfig ?? snakeConfig
   if (settings === undefined) {
     inserted.push(`"generationConfig":{"maxOutputTokens":${limit}}`)
     return undefined
@@ -94,7 +98,13 @@ function capGemini(inbound: Inbound, limit: number, edits: Edit[], inserted: str
   const inner = scanObject(bytes, GEMINI_KEYS)
   if ('problem' in inner)
     return new Failure('invalid-request', `generationConfig: ${inner.problem}`, { field: 'generationConfig' })
-  const value = inner.found['maxOutputTokens'] ?? inner.found['max_output_tokens']
+  const { maxOutputTokens, max_output_tokens: snake } = inner.found
+  if (maxOutputTokens !== undefined && snake !== undefined) {
+    return new Failure('invalid-request', 'generationConfig: `maxOutputTokens` stands twice.', {
+      field: 'generationConfig'
+    })
+  }
+  const value = maxOutputTokens ?? snake
   if (value === undefined) {
     edits.push(insertion(inner, settings.start, [`"maxOutputTokens":${limit}`]))
     return undefined

@@ -37,6 +37,8 @@ export class Exchange implements AttemptOwner, Running {
   #model = ''
   #attempts: AttemptRecord[] = []
   #lastFailure: Failure | undefined
+  /** Attempts that went out. */
+  #sent = 0
   #status = 0
   #begun = false
   #framed = false
@@ -133,6 +135,7 @@ export class Exchange implements AttemptOwner, Running {
     const checksEnd = inbound.operation === 'chat' || inbound.operation === 'completions'
     const attempt = new Attempt(target, surface, inbound.stream, checksEnd, this)
     this.#attempt = attempt
+    this.#sent++
     if (this.#attempts.length === 0) this.#overhead = attempt.startedAt - inbound.receivedAt
     const request = {
       method: 'POST',
@@ -262,7 +265,7 @@ export class Exchange implements AttemptOwner, Running {
       headers.push('x-provider', this.#attempt.target.provider, 'x-model', headerSafe(this.#model))
     headers.push(
       'x-gateway-attempts',
-      String(Math.max(this.#attempts.length, this.#attempt === undefined ? 0 : 1)),
+      String(this.#sent),
       'x-gateway-cache',
       'bypass',
       'x-gateway-config',

@@ -39,10 +39,10 @@ export function surfaceFor(target: Target, dialect: DialectName): Surface | unde
 /** The order in which targets that share a name are tried: chance by weight, heavier ones more often first. */
 export function shuffled(targets: readonly Target[], random: () => number): readonly Target[] {
   if (targets.length < 2) return targets
-  // Efraimidis and Spirakis: sorting by random^(1/weight) draws by weight without replacement.
+  // Efraimidis and Spirakis: the smallest -log(random)/weight first draws by weight without replacement.
   return targets
     .filter(target => target.weight > 0)
-    .map(target => ({ target, rank: random() ** (1 / target.weight) }))
-    .sort((a, b) => b.rank - a.rank)
+    .map(target => ({ target, rank: -Math.log(1 - random()) / target.weight }))
+    .sort((a, b) => a.rank - b.rank)
     .map(entry => entry.target)
 }
