@@ -21,10 +21,23 @@ const NAMED: Partial<Record<ProviderName, string>> = {
   xai: 'grok-*'
 }
 
-export function advise(finding: Finding, runtime: Runtime, url: string): Advice {
+const CLAUDE_NAMES = 'claude-*'
+
+/** One piece for each finding. No two offer the same name: pasted together they would share its load. */
+export function adviseOn(findings: readonly Finding[], runtime: Runtime): Advice[] {
+  const hasAnthropic = findings.some(finding => finding.kind === 'key' && finding.provider === 'anthropic')
+  let stand = hasAnthropic ? undefined : CLAUDE_NAMES
+  return findings.map(finding => {
+    const advice = advise(finding, runtime, stand)
+    if (finding.kind === 'server' && advice.lines.length > 0) stand = undefined
+    return advice
+  })
+}
+
+function advise(finding: Finding, runtime: Runtime, stand: string | undefined): Advice {
   switch (finding.kind) {
     case 'claude':
-      return { found: 'Claude Code (`claude` is on the PATH)', usedBy: [], lines: [`ANTHROPIC_BASE_URL=${url} claude`] }
+      return { found: 'Claude Code (`claude` is on the PATH): point it here, see below', usedBy: [], lines: [] }
     case 'key': {
       const { provider, variable } = finding
       const usedBy = namesOf(runtime, target => target.provider === provider)
@@ -40,24 +53,21 @@ export function advise(finding: Finding, runtime: Runtime, url: string): Advice 
       }
     }
     case 'server': {
-      const { provider, models } = finding
-      const usedBy = namesOf(runtime, target => sameServer(target.origin, finding.url))
-      return {
-        found: `${PRESETS[provider].title} at ${finding.url}: ${countOf(models)}`,
-        usedBy,
-        lines: unless(usedBy, ...entryFor(finding.url, provider, models[0]))
-      }
+      const { provider, models, url } = finding
+      const usedBy = namesOf(runtime, target => sameServer(target.origin, url))
+      const found = `${PRESETS[provider].title} at ${url}: ${countOf(models)}`
+      return { found, usedBy, lines: unless(usedBy, ...entryFor(url, provider, models[0], stand)) }
     }
   }
 }
 
-/** Two lines, because a model's name can be long. */
-function entryFor(url: string, provider: ProviderName, model: string | undefined): string[] {
+/** A model that answers under Claude's names, or every model of the server under its own. Two lines: names can be long. */
+function entryFor(url: string, provider: ProviderName, model: string | undefined, stand: string | undefined): string[] {
   const preset = PRESETS[provider]
   const base = 'apiBase' in preset && preset.apiBase === url ? '' : `, api_base: ${url}`
   return [
-    `- { model_name: "claude-*", provider: ${provider}${base},`,
-    `    model: ${JSON.stringify(model ?? 'NAME-OF-A-MODEL')} }`
+    `- { model_name: "${stand ?? `${provider}/*`}", provider: ${provider}${base},`,
+    `    model: ${JSON.stringify(stand === undefined ? '*' : (model ?? 'NAME-OF-A-MODEL'))} }`
   ]
 }
 

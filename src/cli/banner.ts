@@ -3,7 +3,7 @@ import type { Runtime } from '../exchange/runtime.ts'
 import { VERSION } from '../server/version.ts'
 import type { Advice } from './advice.ts'
 import type { ConfigFile } from './find-config.ts'
-import { shorter } from './prepare.ts'
+import { nameOf, shorter } from './prepare.ts'
 
 export interface Greeting {
   readonly url: string
@@ -17,28 +17,38 @@ export interface Greeting {
 const WIDTH = 80
 const LABEL = 10
 const MOST_MODELS = 5
+const PASTE = 'Paste such lines below `model_list:`; saving puts them in force.'
+/** The one that gateway.yaml names; its value is nobody's to see. */
+const KEY_VARIABLE = 'SLUICE_MASTER_KEY'
 
 /** What a person needs to know first, on 80 columns. */
 export function banner(greeting: Greeting, colors: Colors): string {
   const { url, runtime, source, advice, took } = greeting
   const row = (label: string, text: string) => `  ${colors.dim(label.padEnd(LABEL))}${text}`
-  const more = (text: string) => row('', text)
+  const rows = (label: string, texts: readonly string[]) =>
+    texts.map((text, index) => row(index === 0 ? label : '', text))
   const lines = [
     `  ${colors.bold(`Sluice ${VERSION}`)}  ${colors.cyan(url)}  ${colors.dim(`ready in ${(took / 1000).toFixed(2)} s`)}`,
     '',
-    ...folded(configLine(source)).map((text, index) => row(index === 0 ? 'config' : '', text)),
-    ...modelLines(runtime).map((text, index) => row(index === 0 ? 'models' : '', text)),
+    ...rows('config', folded(configLine(source))),
+    ...rows('models', modelLines(runtime)),
     row('callers', callers(runtime)),
     ''
   ]
   if (advice.length > 0) {
-    for (const [index, item] of advice.entries()) lines.push(...foundLines(item, index === 0, row, colors))
-    lines.push(more(colors.dim('Paste such lines below `model_list:`; they are in force when you save.')), '')
+    lines.push(
+      ...rows(
+        'found',
+        advice.flatMap(item => foundLines(item, colors))
+      )
+    )
+    if (advice.some(item => item.lines.length > 0)) lines.push(...rows('', [colors.dim(PASTE)]))
+    lines.push('')
   }
   lines.push(
-    ...curl(url, runtime).map((text, index) => row(index === 0 ? 'try' : '', colors.green(text))),
+    ...rows('try', curl(url, runtime).map(colors.green)),
     '',
-    row('Claude', claude(url, runtime)),
+    ...rows('Claude', claude(url, runtime)),
     row('health', `${url}/health, or \`sluice status\``),
     row('metrics', `${url}/metrics, for Prometheus and its dashboards`),
     row('docs', `${url}/openapi.json, \`sluice --help\``),
@@ -58,7 +68,7 @@ function modelLines(runtime: Runtime): string[] {
   if (routes.length === 0) return ['none: declare one in model_list']
   const wide = Math.max(...routes.slice(0, MOST_MODELS).map(route => route.name.length))
   const lines = routes.slice(0, MOST_MODELS).map(route => {
-    const places = [...new Set(route.targets.map(target => target.name))]
+    const places = [...new Set(route.targets.map(nameOf))]
     return `${route.name.padEnd(wide)} → ${places.slice(0, 2).join(', ')}${places.length > 2 ? ', …' : ''}`
   })
   const left = routes.length - lines.length
@@ -72,39 +82,36 @@ function callers(runtime: Runtime): string {
     : 'this machine only, with any key or none'
 }
 
-function foundLines(
-  advice: Advice,
-  first: boolean,
-  row: (label: string, text: string) => string,
-  colors: Colors
-): string[] {
-  const used = advice.usedBy.length === 0 ? '' : colors.dim(`, used by ${advice.usedBy.slice(0, 3).join(', ')}`)
-  return [
-    row(first ? 'found' : '', advice.found + used),
-    ...advice.lines.map(line => row('', `  ${colors.yellow(line)}`))
-  ]
+function foundLines({ found, usedBy, lines }: Advice, colors: Colors): string[] {
+  const used = usedBy.length === 0 ? '' : `, used by ${usedBy.slice(0, 3).join(', ')}`
+  return [...folded(found + used), ...lines.map(line => `  ${colors.yellow(line)}`)]
 }
 
-/** A command that is answered with 200 as it stands. */
+/** A command that is answered with 200 as it stands, when its upstream is well. */
 export function curl(url: string, runtime: Runtime): string[] {
   const names = runtime.routes.names()
-  const model = names.includes('demo') ? 'demo' : (names[0] ?? 'demo').replaceAll('*', 'x')
-  const key = runtime.masterKey === undefined ? [] : [`  -H "Authorization: Bearer $${keyVariable()}" \\`]
+  const route = runtime.routes.routes().find(({ targets }) => targets.some(speaksChat))
+  const model = names.includes('demo') ? 'demo' : (route?.name ?? names[0] ?? 'demo').replaceAll('*', 'x')
+  const key = runtime.masterKey === undefined ? [] : [`  -H "Authorization: Bearer $${KEY_VARIABLE}" \\`]
+  const path = names.includes('demo') || route !== undefined ? '/v1/chat/completions' : '/v1/messages'
+  const cap = path === '/v1/messages' ? '"max_tokens":100,' : ''
   return [
-    `curl ${url}/v1/chat/completions \\`,
+    `curl ${url}${path} \\`,
     ...key,
     "  -H 'content-type: application/json' \\",
-    `  -d '{"model":${JSON.stringify(model)},"messages":[{"role":"user","content":"Hello"}]}'`
+    `  -d '{"model":${JSON.stringify(model)},${cap}"messages":[{"role":"user","content":"Hi"}]}'`
   ]
 }
 
-function claude(url: string, runtime: Runtime): string {
-  const key = runtime.masterKey === undefined ? '' : ` ANTHROPIC_AUTH_TOKEN=$${keyVariable()}`
-  return `ANTHROPIC_BASE_URL=${url}${key} claude`
+function speaksChat(target: Runtime['targets'][number]): boolean {
+  return target.surfaces.some(surface => surface.dialect === 'openai-chat')
 }
 
-function keyVariable(): string {
-  return 'SLUICE_MASTER_KEY'
+function claude(url: string, runtime: Runtime): string[] {
+  const base = `ANTHROPIC_BASE_URL=${url}`
+  return runtime.masterKey === undefined
+    ? [`${base} claude`]
+    : [`${base} \\`, `  ANTHROPIC_AUTH_TOKEN=$${KEY_VARIABLE} claude`]
 }
 
 /** At spaces, so that nothing runs past the edge. */

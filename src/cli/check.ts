@@ -1,8 +1,8 @@
 import type { LiteLLMReport } from '../config/litellm/report.ts'
 import { findConfig, type Where } from './find-config.ts'
 import { offline } from './offline.ts'
-import { colors, EXIT, fail, print, printJson, table } from './output.ts'
-import { shorter, tell } from './prepare.ts'
+import { colors, count, EXIT, fail, print, printJson, table } from './output.ts'
+import { nameOf, shorter, tell } from './prepare.ts'
 
 /** Says all that is wrong with a file, and what it would serve. */
 export async function check(file: string | undefined, flags: Where & { json?: boolean }): Promise<number> {
@@ -16,14 +16,12 @@ export async function check(file: string | undefined, flags: Where & { json?: bo
     else {
       for (const line of tell(problems)) print(line)
       const errors = problems.filter(problem => problem.severity === 'error').length
-      print(colors.red(`${shorter(source.file)}: ${errors} ${errors === 1 ? 'error' : 'errors'}`))
+      print(colors.red(`${shorter(source.file)}: ${count(errors, 'error')}`))
     }
     return EXIT.failed
   }
   const { loaded, runtime } = prepared
-  const served = runtime.routes
-    .routes()
-    .map(route => ({ model: route.name, targets: route.targets.map(target => target.name) }))
+  const served = runtime.routes.routes().map(route => ({ model: route.name, targets: route.targets.map(nameOf) }))
   if (json) {
     const { report } = loaded
     printJson({

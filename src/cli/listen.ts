@@ -5,6 +5,8 @@ import { identify, readPidFile } from './pid-file.ts'
 
 const FIRST_PORT = 4000
 const LAST_PORT = 4099
+/** A thousand clients may come at once: one that finds the queue full tries again a whole second later. */
+const BACKLOG = 4096
 
 export interface Listening {
   readonly port: number
@@ -21,7 +23,7 @@ export async function listen(
 ): Promise<Listening> {
   for (let port = asked === 'auto' ? FIRST_PORT : asked; ; port++) {
     try {
-      await app.listen({ host, port })
+      await app.listen({ host, port, backlog: BACKLOG })
       const address = app.server.address()
       const open = address !== null && typeof address === 'object' ? address.port : port
       return { port: open, url: `http://${reachable(host)}:${open}` }

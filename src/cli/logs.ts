@@ -10,6 +10,8 @@ export interface LogOptions {
   readonly destination: LogDestination
   /** Whether people read it as it comes: what `format: auto` goes by. */
   readonly terminal: boolean
+  /** Whatever the file says. */
+  readonly json?: boolean
   readonly secrets: Secrets
 }
 
@@ -41,8 +43,9 @@ export class Logs {
   async configure({ level, format }: LogSettings): Promise<void> {
     this.#pino.level = level
     this.#least = pino.levels.values[level] ?? Number.POSITIVE_INFINITY
-    const pretty = format === 'pretty' || (format === 'auto' && this.#options.terminal)
-    this.#style = pretty ? (this.#style ?? (await prettyStyle(this.#options.terminal))) : undefined
+    const { json, terminal } = this.#options
+    const pretty = json !== true && (format === 'pretty' || (format === 'auto' && terminal))
+    this.#style = pretty ? (this.#style ?? (await prettyStyle(terminal))) : undefined
   }
 
   get pretty(): boolean {
@@ -117,6 +120,15 @@ const QUOTES: ReadonlySet<string> = new Set(['upstream-rejected', 'context-excee
 async function prettyStyle(terminal: boolean): Promise<Style> {
   const { prettyFactory } = await import('pino-pretty')
   const colorize = terminal && pc.isColorSupported
-  const pretty = prettyFactory({ colorize, translateTime: 'SYS:HH:MM:ss', singleLine: true, ignore: 'pid,hostname' })
+  const pretty = prettyFactory({
+    colorize,
+    translateTime: 'SYS:HH:MM:ss',
+    // What people should know stands in the message.
+    hideObject: true,
+    customPrettifiers: {
+      time: time => String(time).replace(/[[\]]/g, ''),
+      level: (_level, _key, _log, { labelColorized }) => labelColorized
+    }
+  })
   return { pretty, colors: pc.createColors(colorize) }
 }

@@ -27,7 +27,7 @@ export async function models(flags: Where & { json?: boolean; provider?: string 
   const source = findConfig(flags, process.env)
   if (typeof source === 'string') return fail([source], json)
   const pools = new Pools()
-  const prepared = offline(source.file, pools)
+  const prepared = offline(source.file, origin => pools.wire(origin))
   if (!('loaded' in prepared)) return fail(tell(prepared.problems), json)
   const { runtime } = prepared
   if (flags.provider === undefined) return listServed(runtime, json)
@@ -45,7 +45,7 @@ function listServed(runtime: Runtime, json: boolean): number {
   const { aliases } = runtime.config
   const rows = runtime.routes.routes().map(route => ({
     model: route.name,
-    targets: route.targets.map(target => (target.place === 'demo' ? 'demo' : `${target.name} at ${target.origin}`)),
+    targets: route.targets.map(target => (target.provider === 'demo' ? 'demo' : `${target.name} at ${target.origin}`)),
     fallbacks: route.fallbacks
   }))
   if (json) {

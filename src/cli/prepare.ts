@@ -3,6 +3,7 @@ import { type LoadedConfig, loadConfig } from '../config/load.ts'
 import { formatPath, formatProblem, type Problem } from '../config/problem.ts'
 import { compile, type Environment, type Runtime } from '../exchange/runtime.ts'
 import { PROVIDER_NAMES } from '../providers/presets.ts'
+import type { Target } from '../routing/target.ts'
 
 export interface Overrides {
   readonly host?: string
@@ -42,4 +43,9 @@ export function tell(problems: readonly Problem[], cwd = process.cwd()): string[
 export function shorter(path: string, cwd = process.cwd()): string {
   const seen = relative(cwd, path)
   return seen !== '' && seen.length < path.length ? seen : path
+}
+
+/** A target for people: the demo's models are all one. */
+export function nameOf(target: Target): string {
+  return target.provider === 'demo' ? 'demo' : target.name
 }

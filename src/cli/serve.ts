@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
+import { describeChanges } from '../config/changes.ts'
+import { watchConfig } from '../config/watch.ts'
 import { createDemo } from '../demo/demo.ts'
 import { Gateway } from '../exchange/gateway.ts'
 import { Metrics } from '../metrics/metrics.ts'
@@ -11,7 +13,7 @@ import { type LogDestination, standardOutput } from './gather.ts'
 import { listen } from './listen.ts'
 import { Logs } from './logs.ts'
 import { birthOf, identify, type PidRecord, readPidFile, writePidFile } from './pid-file.ts'
-import { type Overrides, type Prepared, prepare, shorter, tell } from './prepare.ts'
+import { type Overrides, type Prepared, prepare, type Refused, shorter, tell } from './prepare.ts'
 import { Reloader, warningsOf } from './reload.ts'
 import { Secrets } from './secrets.ts'
 import { shutDown } from './shut-down.ts'
@@ -43,6 +45,8 @@ export interface RunningGateway {
   stop(progress?: (left: number) => void): Promise<void>
 }
 
+const POLL = 500
+
 /** Builds everything and listens. Throws `CannotStart` with what to tell the operator. */
 export async function startGateway(options: StartOptions): Promise<RunningGateway> {
   const { file, env, overrides = {} } = options
@@ -58,12 +62,14 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     ])
   const { loaded, runtime } = prepared
   secrets.learn(loaded.config, env)
-  const settings =
-    options.json === true ? { ...loaded.config.server.logs, format: 'json' as const } : loaded.config.server.logs
-  const terminal = options.terminal === true && options.json !== true
-  const logs = await Logs.open(settings, { destination: options.log ?? standardOutput(), terminal, secrets })
+  const logs = await Logs.open(loaded.config.server.logs, {
+    destination: options.log ?? standardOutput(),
+    terminal: options.terminal === true,
+    json: options.json === true,
+    secrets
+  })
   const gateway = new Gateway(runtime, metrics, (record, cause) => logs.call(record, cause))
-  const watcher = { update: (_: unknown) => undefined, close: () => undefined }
+  let watched: Pick<Refused, 'files' | 'globs'> = loaded
   const reloader = new Reloader(
     {
       file,
@@ -73,11 +79,22 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       pools,
       logs,
       secrets,
-      describe: () => [],
-      onFiles: read => watcher.update(read)
+      describe: (before, after) => describeChanges(before.config, after.config),
+      onFiles: read => {
+        watched = read
+      }
     },
     loaded
   )
+  const watcher = watchConfig({
+    files: () => watched.files,
+    globs: () => watched.globs,
+    // The swap of a ConfigMap makes no event here: this is what sees it within the second that was promised.
+    pollMs: POLL,
+    onChange: async () => void (await reloader.reload('file')),
+    onError: error =>
+      logs.event('warn', 'a folder cannot be watched; its files are looked at every two seconds', {}, [String(error)])
+  })
   const app = createApp(gateway, {
     reload: () => reloader.reload('admin'),
     rejected: () => reloader.rejected(),

@@ -1,8 +1,10 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { Failure } from '../chat/failure.ts'
 import type { Gateway } from '../exchange/gateway.ts'
 import type { Pools } from '../upstream/pools.ts'
 import type { Logs } from './logs.ts'
+import { count } from './output.ts'
 import { type PidRecord, removePidFile, writePidFile } from './pid-file.ts'
 import type { Reloader } from './reload.ts'
 
@@ -30,10 +32,8 @@ export async function shutDown(parts: Parts, progress: (left: number) => void = 
   // The port is free at once, so that a successor may open it; connections that are open are answered on.
   app.server.close()
   const left = gateway.running.size
-  logs.event('info', left === 0 ? 'stopping' : `stopping: draining ${left} requests`, {
-    draining: left,
-    milliseconds: drain
-  })
+  const under = left === 0 ? 'nothing is under way' : `${count(left, 'request')} under way may take ${drain / 1000} s`
+  logs.event('info', `stopping: ${under}`, { draining: left, milliseconds: drain })
   const tellProgress = () => {
     const now = gateway.running.size
     progress(now)
@@ -44,7 +44,8 @@ export async function shutDown(parts: Parts, progress: (left: number) => void = 
   await gateway.drain(drain, new Failure('unavailable', 'The gateway is shutting down.', { retryAfter: 5 }))
   clearInterval(ticking)
   const late = setTimeout(() => app.server.closeAllConnections(), LAST_BYTES)
-  await app.close()
+  // An upgraded connection is nobody's list, and would be waited for.
+  await Promise.race([app.close(), wait(2 * LAST_BYTES, undefined, { ref: false })])
   clearTimeout(late)
   await pools.close()
   gateway.deadlines.close()

@@ -1,10 +1,10 @@
 import { closeSync, openSync } from 'node:fs'
-import { advise } from './advice.ts'
+import { adviseOn } from './advice.ts'
 import { banner, curl } from './banner.ts'
 import { CannotStart } from './cannot-start.ts'
 import { detect } from './detect.ts'
 import { type ConfigFile, findConfig, type Where } from './find-config.ts'
-import { EXIT, errorColors, fail } from './output.ts'
+import { count, EXIT, errorColors, fail } from './output.ts'
 import type { Overrides } from './prepare.ts'
 import { type RunningGateway, startGateway } from './serve.ts'
 
@@ -57,7 +57,7 @@ async function greet(gateway: RunningGateway, source: ConfigFile, json: boolean)
   const { runtime } = gateway.gateway
   const took = performance.now()
   const findings = await detect(process.env, port)
-  const advice = findings.map(finding => advise(finding, runtime, url))
+  const advice = adviseOn(findings, runtime)
   if (!logs.pretty) {
     logs.event('info', 'listening', {
       url,
@@ -129,6 +129,6 @@ function hasTerminal(): boolean {
 function tellLeft({ logs }: RunningGateway): (left: number) => void {
   return left => {
     if (logs.pretty && left > 0)
-      process.stderr.write(`draining ${left} ${left === 1 ? 'request' : 'requests'}… (Ctrl-C again ends at once)\n`)
+      process.stderr.write(`draining ${count(left, 'request')}… (Ctrl-C again ends at once)\n`)
   }
 }

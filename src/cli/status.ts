@@ -1,6 +1,6 @@
 import { ask } from './client.ts'
 import type { Where } from './find-config.ts'
-import { colors, EXIT, fail, print, printJson, table } from './output.ts'
+import { colors, count, EXIT, fail, print, printJson, table } from './output.ts'
 import { shorter } from './prepare.ts'
 import { findRunning } from './running.ts'
 
@@ -28,7 +28,8 @@ export async function status(flags: Where & { json?: boolean }): Promise<number>
   if (typeof health === 'string') {
     const state = draining === undefined ? 'silent' : 'draining'
     if (json) printJson({ running: true, state, pid, url, config, reason: health, draining: draining ?? null })
-    else if (draining !== undefined) print(`The gateway (pid ${pid}) is stopping: ${draining.left} requests are left.`)
+    else if (draining !== undefined)
+      print(`The gateway (pid ${pid}) is stopping: ${count(draining.left, 'request')} under way.`)
     else print(colors.red(`The gateway (pid ${pid}) runs but does not answer at ${url}: ${health}.`))
     return draining === undefined ? EXIT.failed : EXIT.done
   }

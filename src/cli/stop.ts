@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Where } from './find-config.ts'
-import { EXIT, fail, print, printJson } from './output.ts'
+import { count, EXIT, fail, print, printJson } from './output.ts'
 import { identify, isAlive, type PidRecord, readPidFile } from './pid-file.ts'
 import { shorter } from './prepare.ts'
 import { findRunning } from './running.ts'
@@ -62,8 +62,7 @@ async function untilGone(
     const waited = Date.now() - began
     if (!json && draining !== undefined && draining.left !== told) {
       told = draining.left
-      if (told > 0)
-        print(`draining ${told} ${told === 1 ? 'request' : 'requests'}… (at most ${draining.milliseconds / 1000} s)`)
+      if (told > 0) print(`draining ${count(told, 'request')}… (at most ${draining.milliseconds / 1000} s)`)
     }
     if (force && waited > UNTIL_FORCE) return (await kill(record)) ? 'killed' : 'ended'
     if (!force && waited > (draining?.milliseconds ?? 0) + GRACE) return 'there'
