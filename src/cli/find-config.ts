@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** What the places are called in which a file is looked for. */
-export type Whence = 'flag' | 'variable' | 'folder' | 'packaged'
+type Whence = 'flag' | 'variable' | 'folder' | 'packaged'
 
 export interface ConfigFile {
   /** Absolute. */
