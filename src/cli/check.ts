@@ -57,13 +57,11 @@ export async function check(file: string | undefined, flags: Where & { json?: bo
   return EXIT.done
 }
 
-/** How LiteLLM's file was understood; what is exact is counted, the rest is listed. */
+/** How LiteLLM's file was understood. What is not supported has been told as a warning. */
 function reportOf({ lines }: LiteLLMReport): string {
-  const exact = lines.filter(line => line.fit === 'exact').length
-  const rest = lines.filter(line => line.fit !== 'exact')
-  const rows = rest.map(line => [`${shorter(line.file)}:${line.line}:${line.column}`, line.fit, line.path, line.reason])
-  const head = `LiteLLM's file: ${exact} settings are taken over exactly, ${rest.length} are not:`
-  return rest.length === 0
-    ? `LiteLLM's file: all ${exact} settings are taken over exactly.`
-    : `${head}\n${table(rows, '  ')}`
+  const having = (fit: LiteLLMReport['lines'][number]['fit']) => lines.filter(line => line.fit === fit)
+  const near = having('approximate')
+  const rows = near.map(line => [`${shorter(line.file)}:${line.line}:${line.column}`, line.path, line.reason])
+  const head = `LiteLLM's file: ${having('exact').length} settings taken over exactly, ${having('unsupported').length} not supported, ${near.length} approximately`
+  return near.length === 0 ? `${head}.` : `${head}:\n${table(rows, '  ')}`
 }
