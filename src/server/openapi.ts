@@ -15,7 +15,7 @@ const ANSWER = {
 }
 
 /** Generated from the endpoint table, so a route cannot be missing. */
-export function openApi(): object {
+function openApi(): object {
   const paths: Record<string, Record<string, Operation>> = {}
   for (const endpoint of ENDPOINTS) {
     for (const path of endpoint.paths) paths[path] = { post: asks(endpoint.summary, endpoint.dialect) }
