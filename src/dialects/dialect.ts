@@ -1,4 +1,7 @@
+import type { ChatAnswer } from '../chat/answer.ts'
+import type { ChatEvent } from '../chat/events.ts'
 import type { Failure } from '../chat/failure.ts'
+import type { ChatRequest } from '../chat/request.ts'
 import type { Usage } from '../chat/usage.ts'
 
 export type DialectName = 'openai-chat' | 'openai-responses' | 'anthropic' | 'gemini'
@@ -24,4 +27,63 @@ export interface Dialect {
   readUsage(head: string, tail: string): Usage | undefined
   /** True when a stream's last bytes hold this protocol's proper end. */
   streamEnded(tail: string): boolean
+  /** To and from the conversation as we hold it; a dialect without it passes bytes only. */
+  readonly translate?: Translator
+}
+
+/** One SSE message, as `lib/sse.ts` reads it. */
+export interface Frame {
+  readonly event?: string | undefined
+  readonly data: string
+}
+
+/**
+ * How much of a dialect an upstream takes. `official`: what its company documents, and refuses the rest; `compatible`:
+ * what all who imitate it take; `local`: a server of open models, with their own fields (`top_k`, `chat_template_kwargs`).
+ */
+export type Flavour = 'official' | 'compatible' | 'local'
+
+export interface DecodeContext {
+  /** Ids that the upstream leaves out are made from this one; without it, from the upstream's id of the answer. */
+  readonly id?: string
+  /** Names of the tools on offer: calls are matched to them without regard to case. */
+  readonly tools?: readonly string[]
+}
+
+export interface EncodeContext {
+  /** The id of the answer without a prefix: letters, digits, `_` and `-`. */
+  readonly id: string
+  /** The model's name as the client knows it. */
+  readonly model: string
+  /** Unix seconds. */
+  readonly created: number
+  /** OpenAI's clients get the usage of a stream only when they ask for it. */
+  readonly streamUsage?: boolean
+}
+
+export interface EncodedRequest {
+  readonly body: Record<string, unknown>
+  /** Field paths that could not be said, sorted, each once. */
+  readonly dropped: string[]
+}
+
+/** A synchronous machine: what a frame means, now. `end` says what is missing when the upstream closes. */
+export interface StreamDecoder {
+  push(frame: Frame): ChatEvent[]
+  end(): ChatEvent[]
+}
+
+/** SSE text of an event, empty when there is nothing to say. `end` after the last event: a stream never just stops. */
+export interface StreamEncoder {
+  push(event: ChatEvent): string
+  end(): string
+}
+
+export interface Translator {
+  decodeRequest(body: unknown): ChatRequest | Failure
+  encodeRequest(chat: ChatRequest, flavour?: Flavour): EncodedRequest | Failure
+  decodeAnswer(body: unknown, context?: DecodeContext): ChatAnswer | Failure
+  encodeAnswer(answer: ChatAnswer, context: EncodeContext): Record<string, unknown>
+  decodeStream(context?: DecodeContext): StreamDecoder
+  encodeStream(context: EncodeContext): StreamEncoder
 }
