@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+process.setMaxListeners(50)
+
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
 export interface Ended {
@@ -35,6 +37,10 @@ export function launch(args: readonly string[], options: RunOptions): Launched {
     env: { PATH: '/nowhere', HOME: options.cwd, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe']
   })
+  // A test that failed midway leaves no gateway behind.
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill)
+  child.once('exit', () => process.removeListener('exit', kill))
   let stdout = ''
   let stderr = ''
   const waiting = new Set<() => void>()
