@@ -20,7 +20,6 @@ import type { Runtime } from './runtime.ts'
 
 /** A client that waits this long has seen every name we could offer. */
 const MAX_FALLBACK_NAMES = 5
-const CLAUDE_CODE = /^claude-cli\//
 
 /** One request, from the body's last byte to the settled account. Nothing here waits: events drive it. */
 export class Exchange implements AttemptOwner, Running {
@@ -242,10 +241,7 @@ export class Exchange implements AttemptOwner, Running {
   }
 
   #fail(failure: Failure): void {
-    // Claude Code tries a 401 ten times before it tells its user; a 403 is told at once.
-    const claudeCode =
-      failure.kind === 'unauthenticated' && CLAUDE_CODE.test(String(this.#inbound.headers['user-agent']))
-    this.#status = claudeCode ? 403 : this.#dialect.statusOf(failure)
+    this.#status = this.#dialect.statusOf(failure)
     const body = Buffer.from(this.#dialect.encodeFailure(failure, this.#inbound.id))
     const headers = this.#ownHeaders()
     headers.push('content-type', 'application/json', 'content-length', String(body.length))

@@ -5,6 +5,8 @@ import { Failure } from '../chat/failure.ts'
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>
 
+const CLAUDE_CODE = /^claude-cli\//
+
 export interface GateSettings {
   readonly masterKey: string | undefined
   /** `auth: none`: the operator said that anybody may ask. */
@@ -25,12 +27,12 @@ export class Gate {
 
   /** Undefined when the request may go on. */
   refuse(headers: Headers, query: string, remoteAddress: string | undefined): Failure | undefined {
-    if (this.#expected !== undefined) return this.#refuseKey(credentialOf(headers, query))
+    if (this.#expected !== undefined) return this.#refuseKey(credentialOf(headers, query), headers)
     if (this.#settings.open) return undefined
     if (!isLoopbackAddress(remoteAddress)) {
-      return new Failure('unauthenticated', 'Without auth.master_key only this machine is served.', {
-        recommendations: ['Set auth.master_key in gateway.yaml, or say `auth: none` if anybody may use it.']
-      })
+      return unauthenticated(headers, 'Without auth.master_key only this machine is served.', [
+        'Set auth.master_key in gateway.yaml, or say `auth: none` if anybody may use it.'
+      ])
     }
     return this.#refusePage(headers)
   }
@@ -43,15 +45,15 @@ export class Gate {
     return allowedOrigins.has('*') || allowedOrigins.has(origin) || isLoopbackOrigin(origin) ? origin : undefined
   }
 
-  #refuseKey(presented: string | undefined): Failure | undefined {
+  #refuseKey(presented: string | undefined, headers: Headers): Failure | undefined {
     if (presented === undefined) {
-      return new Failure('unauthenticated', 'No key was sent.', {
-        recommendations: ['Send it as `Authorization: Bearer …` or `x-api-key: …`.']
-      })
+      return unauthenticated(headers, 'No key was sent.', ['Send it as `Authorization: Bearer …` or `x-api-key: …`.'])
     }
     if (presented === this.#known) return undefined
     if (this.#expected === undefined || !timingSafeEqual(digest(presented), this.#expected)) {
-      return new Failure('unauthenticated', 'This key is not known here.')
+      return unauthenticated(headers, 'This key is not known here.', [
+        'The gateway’s key is auth.master_key in gateway.yaml.'
+      ])
     }
     this.#known = presented
     return undefined
@@ -79,7 +81,7 @@ export class Gate {
   }
 }
 
-/** Where each protocol's clients put their key. */
+/** Where each protocol's clients put their key; `query` is empty on routes where none may stand. */
 function credentialOf(headers: Headers, query: string): string | undefined {
   const { authorization } = headers
   if (typeof authorization === 'string' && /^bearer /i.test(authorization)) return authorization.slice(7).trim()
@@ -88,6 +90,12 @@ function credentialOf(headers: Headers, query: string): string | undefined {
     if (typeof value === 'string' && value !== '') return value
   }
   return new URLSearchParams(query).get('key') ?? undefined
+}
+
+/** Claude Code tries a 401 ten times before it tells its user; a 403 is told at once. */
+function unauthenticated(headers: Headers, message: string, recommendations: readonly string[]): Failure {
+  const status = CLAUDE_CODE.test(String(headers['user-agent'])) ? { status: 403 } : {}
+  return new Failure('unauthenticated', message, { recommendations, ...status })
 }
 
 function digest(secret: string): Buffer {

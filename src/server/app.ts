@@ -21,14 +21,18 @@ export function createApp(gateway: Gateway, controls: Controls): FastifyInstance
     logger: false,
     requestIdHeader: false,
     genReqId: () => '',
-    // Model routes count their bytes themselves; this is the bound of the others.
-    bodyLimit: 1024 * 1024,
     routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: true },
     // Longer than the minute that load balancers keep a connection, so that they close it and not we.
     keepAliveTimeout: 72_000,
     // A large prompt on a slow line; the answer has timers of its own.
     requestTimeout: 300_000,
     forceCloseConnections: 'idle'
+  })
+  // Model and provider routes read bodies their own way. Nothing else looks at one, so it is neither held nor parsed.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_, payload, done) => {
+    payload.resume()
+    done(null)
   })
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?', 1)[0] ?? ''
@@ -63,9 +67,11 @@ export function createApp(gateway: Gateway, controls: Controls): FastifyInstance
   app.register(async scope => passthroughRoutes(scope, gateway, doors))
   app.register(async scope => {
     scope.addHook('onRequest', async (request, reply) => {
-      const query = request.url.slice(request.url.split('?', 1)[0]?.length)
+      const path = request.url.split('?', 1)[0] ?? ''
+      // Gemini's clients may put their key into the query, and list models below both prefixes.
+      const query = /^\/v1(beta)?\/models/.test(path) ? request.url.slice(path.length) : ''
       const failure = doors.refuse(request.raw, query)
-      if (failure !== undefined) return sendFailure(reply, failure, dialectOfPath(request.url))
+      if (failure !== undefined) return sendFailure(reply, failure, dialectOfPath(path))
       const extra = doors.extraHeaders(request.raw)
       for (let index = 0; index + 1 < extra.length; index += 2) reply.header(extra[index] ?? '', extra[index + 1] ?? '')
       return undefined

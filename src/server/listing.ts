@@ -1,17 +1,19 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Failure } from '../chat/failure.ts'
 import type { Gateway } from '../exchange/gateway.ts'
-import { dialectOfPath } from './endpoints.ts'
 import { sendFailure } from './reply.ts'
 
 interface Listed {
   readonly id: string
   readonly owner: string
+  readonly description: string | undefined
   readonly contextWindow: number | undefined
   readonly maxTokens: number | undefined
 }
 
 type Shape = 'openai' | 'anthropic' | 'gemini'
+
+const DIALECT_OF = { openai: 'openai-chat', anthropic: 'anthropic', gemini: 'gemini' } as const
 
 /** `/v1/models` for three protocols at one address: the headers say whose client it is. */
 export function listingRoutes(app: FastifyInstance, gateway: Gateway): void {
@@ -27,8 +29,7 @@ export function listingRoutes(app: FastifyInstance, gateway: Gateway): void {
     app.get(`${url}/*`, (request, reply) => {
       const id = (request.params as { '*': string })['*']
       const resolved = gateway.runtime.routes.resolve(id)
-      if (resolved instanceof Failure)
-        return sendFailure(reply, resolved, shapeOf(request) === 'anthropic' ? 'anthropic' : dialectOfPath(request.url))
+      if (resolved instanceof Failure) return sendFailure(reply, resolved, DIALECT_OF[shapeOf(request)])
       return ITEMS[shapeOf(request)](describe(gateway, id), gateway.runtime.loadedAt)
     })
   }
@@ -48,12 +49,14 @@ function shapeOf(request: FastifyRequest): Shape {
 
 function describe(gateway: Gateway, name: string): Listed {
   const resolved = gateway.runtime.routes.resolve(name)
-  if (resolved instanceof Failure) return { id: name, owner: 'sluice', contextWindow: undefined, maxTokens: undefined }
+  if (resolved instanceof Failure)
+    return { id: name, owner: 'sluice', description: undefined, contextWindow: undefined, maxTokens: undefined }
   const target = resolved.route.targets[0]
   const entry = gateway.runtime.config.model_list.find(row => row.model_name === resolved.route.name)
   return {
     id: name,
     owner: target?.provider ?? 'sluice',
+    description: entry?.description,
     contextWindow: entry?.context_window,
     maxTokens: target?.maxTokens
   }
@@ -65,6 +68,7 @@ const ITEMS: Record<Shape, (model: Listed, loadedAt: number) => object> = {
     object: 'model',
     created: Math.floor(loadedAt / 1000),
     owned_by: model.owner,
+    ...(model.description !== undefined && { description: model.description }),
     ...(model.contextWindow !== undefined && { context_window: model.contextWindow })
   }),
   anthropic: (model, loadedAt) => ({
@@ -78,6 +82,7 @@ const ITEMS: Record<Shape, (model: Listed, loadedAt: number) => object> = {
     name: `models/${model.id}`,
     version: '1',
     displayName: model.id,
+    ...(model.description !== undefined && { description: model.description }),
     supportedGenerationMethods: ['generateContent', 'streamGenerateContent', 'countTokens', 'embedContent'],
     ...(model.contextWindow !== undefined && { inputTokenLimit: model.contextWindow }),
     ...(model.maxTokens !== undefined && { outputTokenLimit: model.maxTokens })

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { finished } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Failure } from '../chat/failure.ts'
 import { Exchange } from '../exchange/exchange.ts'
@@ -8,6 +9,7 @@ import { collectBody } from './body.ts'
 import { HttpClient } from './client.ts'
 import type { Doors } from './doors.ts'
 import { ENDPOINTS, type Endpoint, GEMINI_ACTIONS, GEMINI_PREFIXES } from './endpoints.ts'
+import { queryWith } from './passthrough/address.ts'
 import { sendFailure } from './reply.ts'
 
 /** What a route knows of a request before its body is looked at. */
@@ -21,9 +23,14 @@ const EMPTY: Body = { chunks: [], length: 0, fields: { found: {}, inside: 0, emp
 /** The routes on which models are asked: raw bytes in, raw bytes out. */
 export function modelRoutes(app: FastifyInstance, gateway: Gateway, doors: Doors): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_, payload, done) =>
-    collectBody(payload, gateway.runtime.bodyLimit, body => done(null, body))
-  )
+  app.addContentTypeParser('*', ({ raw }, payload, done) => {
+    if (doors.refuse(raw, queryOf(raw.url ?? '')) === undefined)
+      return collectBody(payload, gateway.runtime.bodyLimit, body => done(null, body))
+    // Nothing of a stranger's body is kept. It is read all the same: a client that still writes would miss the answer.
+    payload.resume()
+    finished(payload, () => done(null))
+    return undefined
+  })
   for (const endpoint of ENDPOINTS) {
     const asked = askedAt(endpoint)
     for (const url of endpoint.paths) app.post(url, (request, reply) => answer(gateway, doors, request, reply, asked))
@@ -74,7 +81,8 @@ function answer(gateway: Gateway, doors: Doors, request: FastifyRequest, reply: 
     model: typeof model === 'string' ? model : undefined,
     stream: asked.stream ?? fields['stream']?.value === true,
     action: asked.action,
-    query: asked.dialect === 'gemini' ? withoutKey(query) : query,
+    // Gemini's clients may put their key into the query; the upstream gets ours.
+    query: asked.dialect === 'gemini' ? queryWith(query, { key: undefined }) : query,
     headers: raw.headers,
     receivedAt: performance.now()
   }
@@ -86,7 +94,10 @@ function answer(gateway: Gateway, doors: Doors, request: FastifyRequest, reply: 
   const exchange = new Exchange(gateway, gateway.runtime, inbound, client)
   client.onDrain = () => exchange.resume()
   reply.raw.on('close', () => exchange.abandon())
-  exchange.start(doors.refuse(raw, query) ?? problemWith(received, fields['model']?.value, fields['stream']?.value))
+  exchange.start(
+    doors.refuse(raw, asked.dialect === 'gemini' ? query : '') ??
+      problemWith(received, fields['model']?.value, fields['stream']?.value)
+  )
 }
 
 function problemWith(received: Body | Failure | undefined, model: unknown, stream: unknown): Failure | undefined {
@@ -102,14 +113,4 @@ function problemWith(received: Body | Failure | undefined, model: unknown, strea
 function queryOf(url: string): string {
   const cut = url.indexOf('?')
   return cut < 0 ? '' : url.slice(cut)
-}
-
-/** Gemini's clients may put their key into the query; the upstream gets ours. */
-function withoutKey(query: string): string {
-  if (!query.includes('key=')) return query
-  const kept = query
-    .slice(1)
-    .split('&')
-    .filter(part => !part.startsWith('key='))
-  return kept.length === 0 ? '' : `?${kept.join('&')}`
 }

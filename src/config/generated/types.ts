@@ -76,7 +76,7 @@ export interface ServerSettings {
    */
   drain: string | number
   /**
-   * Browser origins that may call the gateway. Empty: none may; `*`: any may.
+   * Browser origins that may call the gateway, beside pages of this machine. Empty: no others may; `*`: any may.
    */
   allowed_origins: string[]
   logs: LogSettings
