@@ -360,11 +360,12 @@ t.test('the master key is taken wherever a client of any protocol puts it', asyn
   t.notMatch(JSON.stringify(records), new RegExp(MASTER))
 })
 
-t.test('the key in the address of a Gemini call goes no further', async t => {
+t.test('a key in the address goes no further', async t => {
   const upstream = await recordedUpstream({ headers: { 'content-type': 'application/json' }, chunks: ['{}'] })
   t.teardown(() => upstream.close())
   const far = { model_name: 'far', provider: 'gemini', api_base: upstream.url, api_key: 'upstream-secret' }
-  const { url } = await gatewayFor(t, { auth: { master_key: MASTER }, model_list: [far] })
+  const chat = { ...far, model_name: 'chat', provider: 'custom' }
+  const { url } = await gatewayFor(t, { auth: { master_key: MASTER }, model_list: [far, chat] })
   const [path, body] = smallest('gemini', 'far')
   for (const query of [`?key=${MASTER}`, `?a=1&%6bey=${MASTER}&b=%20`, `?key=${MASTER}&key=${MASTER}`])
     t.equal((await post(url + path + query, body)).status, 200)
@@ -374,6 +375,9 @@ t.test('the key in the address of a Gemini call goes no further', async t => {
     [undefined, 'a=1&b=%20', undefined]
   )
   t.ok(upstream.requests.every(request => request.headers['x-goog-api-key'] === 'upstream-secret'))
+  const [chatPath, chatBody] = smallest('openai-chat', 'chat')
+  t.equal((await post(`${url}${chatPath}?key=mine&beta=true`, chatBody, { 'x-api-key': MASTER })).status, 200)
+  t.match(upstream.requests.at(-1)?.url, /\/chat\/completions\?beta=true$/)
 })
 
 t.test('without the key nothing is served but what is open to all', async t => {

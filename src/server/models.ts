@@ -81,8 +81,8 @@ function answer(gateway: Gateway, doors: Doors, request: FastifyRequest, reply: 
     model: typeof model === 'string' ? model : undefined,
     stream: asked.stream ?? fields['stream']?.value === true,
     action: asked.action,
-    // Gemini's clients may put their key into the query; the upstream gets ours.
-    query: asked.dialect === 'gemini' ? queryWith(query, { key: undefined }) : query,
+    // Gemini's clients put their key there, and others may by mistake; the upstream gets ours.
+    query: query === '' ? query : queryWith(query, { key: undefined }),
     headers: raw.headers,
     receivedAt: performance.now()
   }
