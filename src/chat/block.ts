@@ -5,7 +5,7 @@ export type Source =
   | { readonly kind: 'url'; readonly url: string }
   | { readonly kind: 'base64'; readonly mediaType: string; readonly data: string }
   /** Uploaded before, to this very upstream. */
-  | { readonly kind: 'file'; readonly id: string }
+  | { readonly kind: 'file'; readonly dialect: string; readonly id: string }
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'blocks'; readonly blocks: readonly Block[] }
 

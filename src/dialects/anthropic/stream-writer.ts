@@ -1,0 +1,170 @@
+import type { Block } from '../../chat/block.ts'
+import type { ChatEvent } from '../../chat/events.ts'
+import { Failure } from '../../chat/failure.ts'
+import type { Fields } from '../../chat/request.ts'
+import type { Usage } from '../../chat/usage.ts'
+import type { EncodeContext, StreamEncoder } from '../dialect.ts'
+import { Dropped } from '../dropped.ts'
+import { encodeFinish, encodeUsage, messageId } from './answer.ts'
+import { BlockWriter, NAME, OWN_SIGNATURE } from './blocks.ts'
+import { encodeFailureFrame } from './failure.ts'
+
+export function encodeStream(context: EncodeContext): StreamEncoder {
+  return new AnthropicEncoder(context)
+}
+
+/** How a block's deltas are said; other blocks have none. */
+const DELTA: Partial<Record<Block['type'], readonly [type: string, field: string]>> = {
+  text: ['text_delta', 'text'],
+  thinking: ['thinking_delta', 'thinking'],
+  'tool-call': ['input_json_delta', 'partial_json'],
+  foreign: ['input_json_delta', 'partial_json']
+}
+
+interface Open {
+  /** Our number of the block, and the hub's: they differ once a block could not be said. */
+  readonly index: number
+  readonly hubIndex: number
+  readonly block: Block
+  /** What stands before and after the text of a delta. */
+  readonly head: string
+  signed: boolean
+}
+
+const PING = frame({ type: 'ping' })
+
+class AnthropicEncoder implements StreamEncoder {
+  readonly #context: EncodeContext
+  readonly #writer = new BlockWriter(new Dropped(NAME), 'compatible')
+  #started = false
+  #over = false
+  #open: Open | undefined
+  #blocks = 0
+  #usage: Usage | undefined
+
+  constructor(context: EncodeContext) {
+    this.#context = context
+  }
+
+  push(event: ChatEvent): string {
+    if (this.#over) return ''
+    switch (event.type) {
+      case 'block-delta':
+        if (this.#open?.hubIndex !== event.index || this.#open.head === '') return ''
+        return `${this.#open.head}${JSON.stringify(event.text)}}}\n\n`
+      case 'start':
+        return this.#start(event.usage)
+      case 'block-start':
+        return this.#start() + this.#startBlock(event.index, event.block)
+      case 'block-extra':
+        return this.#open?.hubIndex === event.index ? this.#extra(this.#open, event.extra[NAME] ?? {}) : ''
+      case 'block-end':
+        return this.#open?.hubIndex === event.index ? this.#closeBlock() : ''
+      case 'usage':
+        this.#usage = event.usage
+        return ''
+      case 'finish':
+        return this.#finish(event)
+      case 'failure':
+        return this.#fail(event.failure)
+      case 'ping':
+        return PING
+    }
+  }
+
+  end(): string {
+    if (this.#over) return ''
+    return this.#fail(new Failure('upstream-failed', 'The answer ended before it was complete.'))
+  }
+
+  #start(usage?: Usage): string {
+    if (this.#started) return ''
+    this.#started = true
+    this.#usage = usage
+    const message = {
+      id: messageId(this.#context),
+      type: 'message',
+      role: 'assistant',
+      model: this.#context.model,
+      content: [],
+      stop_reason: null,
+      stop_sequence: null,
+      usage: encodeUsage(usage)
+    }
+    return frame({ type: 'message_start', message }) + PING
+  }
+
+  #startBlock(hubIndex: number, block: Block): string {
+    const before = this.#closeBlock()
+    const start = this.#blockStart(block)
+    if (start === undefined) return before
+    const index = this.#blocks++
+    const [type, field] = DELTA[block.type] ?? []
+    const head =
+      type === undefined
+        ? ''
+        : `event: content_block_delta\ndata: {"type":"content_block_delta","index":${index},"delta":{"type":"${type}","${field}":`
+    this.#open = { index, hubIndex, block, head, signed: false }
+    return before + frame({ type: 'content_block_start', index, content_block: start })
+  }
+
+  #blockStart(block: Block): object | undefined {
+    switch (block.type) {
+      case 'text':
+        return { type: 'text', text: '' }
+      case 'thinking':
+        return { type: 'thinking', thinking: '', signature: '' }
+      case 'tool-call':
+        return { ...this.#writer.block(block), input: {} }
+      default:
+        return this.#writer.block(block)
+    }
+  }
+
+  #extra(open: Open, own: Fields): string {
+    const { signature, citations } = own
+    let text = ''
+    if (typeof signature === 'string' && open.block.type === 'thinking') {
+      open.signed = true
+      text += delta(open.index, { type: 'signature_delta', signature })
+    }
+    if (Array.isArray(citations) && open.block.type === 'text')
+      for (const citation of citations) text += delta(open.index, { type: 'citations_delta', citation })
+    return text
+  }
+
+  #closeBlock(): string {
+    if (this.#open === undefined) return ''
+    const { index, block, signed } = this.#open
+    this.#open = undefined
+    const isOurs = block.type === 'thinking' && !signed
+    const signature = isOurs ? delta(index, { type: 'signature_delta', signature: OWN_SIGNATURE }) : ''
+    return signature + frame({ type: 'content_block_stop', index })
+  }
+
+  #finish({ reason, stopSequence, extra }: ChatEvent & { type: 'finish' }): string {
+    const before = this.#start() + this.#closeBlock()
+    this.#over = true
+    const { container, ...rest } = extra?.[NAME] ?? {}
+    const ended = {
+      stop_reason: encodeFinish(reason, this.#blocks > 0),
+      stop_sequence: stopSequence ?? null,
+      ...(container !== undefined && { container })
+    }
+    const usage = encodeUsage(this.#usage)
+    return before + frame({ type: 'message_delta', delta: ended, usage, ...rest }) + frame({ type: 'message_stop' })
+  }
+
+  #fail(failure: Failure): string {
+    this.#over = true
+    return encodeFailureFrame(failure, this.#context.id)
+  }
+}
+
+function delta(index: number, value: object): string {
+  return frame({ type: 'content_block_delta', index, delta: value })
+}
+
+function frame(event: { readonly type: string; readonly [key: string]: unknown }): string {
+  return `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+}

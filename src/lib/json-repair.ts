@@ -1,0 +1,137 @@
+// The JSON that models write: cut at the end, with raw newlines, single quotes, commas too many or words of Python.
+
+/** Longer texts are only completed. */
+const MOST_REWRITTEN = 1024 * 1024
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+
+/** Follows an object while it is written. Each character is looked at once. */
+export class ObjectProgress {
+  #closers: string[] = []
+  #inString = false
+  #escaped = false
+  #begun = false
+
+  push(text: string): void {
+    for (let at = 0; at < text.length; at++) {
+      const code = text.charCodeAt(at)
+      if (this.#escaped) this.#escaped = false
+      else if (this.#inString) {
+        if (code === BACKSLASH) this.#escaped = true
+        else if (code === QUOTE) this.#inString = false
+      } else if (code === QUOTE) this.#inString = true
+      else if (code === 0x7b) this.#open('}')
+      else if (code === 0x5b) this.#open(']')
+      else if (code === 0x7d || code === 0x5d) this.#closers.pop()
+    }
+  }
+
+  /** Its last brace has been written. */
+  get complete(): boolean {
+    return this.#begun && this.#closers.length === 0
+  }
+
+  /** What may be missing at the end, the likeliest first. */
+  endings(): string[] {
+    const quote = this.#inString ? (this.#escaped ? '\\"' : '"') : ''
+    const closers = this.#closers.toReversed().join('')
+    return ['', ':null', 'null'].map(value => quote + value + closers)
+  }
+
+  #open(closer: string): void {
+    this.#begun = true
+    this.#closers.push(closer)
+  }
+}
+
+/** The text's object, or undefined when it holds none. */
+export function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** What must follow the text to make it an object; undefined when nothing could. */
+export function missingEnd(text: string, progress?: ObjectProgress): string | undefined {
+  let followed = progress
+  if (followed === undefined) {
+    followed = new ObjectProgress()
+    followed.push(text)
+  }
+  if (text.trim() === '') return '{}'
+  return ['', ...followed.endings()].find(ending => parseObject(text + ending) !== undefined)
+}
+
+/** The text as the text of an object; undefined when it cannot be read as one. What is valid stays as it is. */
+export function repairObject(text: string): string | undefined {
+  const ending = missingEnd(text)
+  if (ending !== undefined) return text + ending
+  const inner = unwrapped(text)
+  if (inner !== text) return repairObject(inner)
+  if (text.length > MOST_REWRITTEN) return undefined
+  const rewritten = rewrite(text)
+  const end = missingEnd(rewritten)
+  return end === undefined ? undefined : rewritten + end
+}
+
+/** Without a fence around it, or without being a JSON string itself. */
+function unwrapped(text: string): string {
+  const fenced = /^\s*```\w*\s*\n([\s\S]*?)\n?\s*```\s*$/.exec(text)?.[1]
+  if (fenced !== undefined) return fenced
+  if (!/^\s*"/.test(text)) return text
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'string' && value.length < text.length ? value : text
+  } catch {
+    return text
+  }
+}
+
+const TOKEN = /"[^"\\]*(?:\\[\s\S][^"\\]*)*"?|'[^'\\]*(?:\\[\s\S][^'\\]*)*'?|\/\/[^\n]*|[A-Za-z_]\w*|[\s\S]/g
+const WORDS: Readonly<Record<string, string>> = {
+  True: 'true',
+  False: 'false',
+  None: 'null',
+  undefined: 'null',
+  NaN: 'null',
+  true: 'true',
+  false: 'false',
+  null: 'null'
+}
+
+/** The same in the words of JSON. */
+function rewrite(text: string): string {
+  const tokens = text.match(TOKEN) ?? []
+  const words = tokens.map(token => {
+    const first = token[0] ?? ''
+    if (first === '"' || first === "'") return rewriteString(token, first)
+    if (token.startsWith('//')) return ''
+    if (/[A-Za-z_]/.test(first) && token.length > 1) return WORDS[token] ?? JSON.stringify(token)
+    return token
+  })
+  let next = ''
+  for (let at = words.length - 1; at >= 0; at--) {
+    const word = words[at] ?? ''
+    if (word === ',' && (next === '}' || next === ']')) words[at] = ''
+    else if (word.trim() !== '') next = word
+  }
+  return words.join('')
+}
+
+const ESCAPE = /\\(?:u[\dA-Fa-f]{4}|[\s\S])|[\u0000-\u001f"]/g
+
+function rewriteString(token: string, quote: string): string {
+  const closed = token.length > 1 && token.endsWith(quote)
+  const inner = token.slice(1, closed ? -1 : undefined).replace(ESCAPE, found => {
+    if (found === "\\'") return "'"
+    if (found.length > 1) return /^\\(?:u[\dA-Fa-f]{4}|["\\/bfnrt])$/.test(found) ? found : `\\${found}`
+    return JSON.stringify(found).slice(1, -1)
+  })
+  return `"${inner}${closed ? '"' : ''}`
+}
