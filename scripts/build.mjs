@@ -14,7 +14,9 @@ try {
 } catch {
   // `npm ci --omit=dev` has no compiler: fine when the build is already there (an image, a published package).
   if (existsSync(entry)) process.exit(0)
-  console.error('sluice: the TypeScript compiler is not installed and there is no build; run `npm ci` without --omit=dev')
+  console.error(
+    'sluice: the TypeScript compiler is not installed and there is no build; run `npm ci` without --omit=dev'
+  )
   process.exit(1)
 }
 

@@ -119,9 +119,9 @@ export class Reloader {
   #retire(previous: Runtime, runtime: Runtime): void {
     const { gateway, pools } = this.#settings
     const gone = new Set([...previous.origins].filter(origin => !runtime.origins.has(origin)))
-    if (gone.size > 0) this.#retired.push({ origins: gone, requests: [...gateway.running] })
+    if (gone.size > 0) this.#retired.push({ origins: gone, requests: gateway.running.all() })
     const clean = () => {
-      this.#retired = this.#retired.filter(({ requests }) => requests.some(request => gateway.running.has(request)))
+      this.#retired = this.#retired.filter(({ requests }) => requests.some(request => request.place >= 0))
       const kept = this.#retired.flatMap(({ origins }) => [...origins])
       pools.keepOnly(new Set([...gateway.runtime.origins, ...kept]))
       if (this.#retired.length === 0) this.close()

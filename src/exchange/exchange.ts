@@ -23,6 +23,7 @@ const MAX_FALLBACK_NAMES = 5
 
 /** One request, from the body's last byte to the settled account. Nothing here waits: events drive it. */
 export class Exchange implements AttemptOwner, Running {
+  place = -1
   readonly #gateway: Gateway
   readonly #runtime: Runtime
   readonly #inbound: Inbound
@@ -293,7 +294,7 @@ export class Exchange implements AttemptOwner, Running {
     this.#over = true
     const { metrics } = this.#gateway
     metrics.inflight--
-    this.#gateway.running.delete(this)
+    this.#gateway.running.remove(this)
     const inbound = this.#inbound
     const milliseconds = performance.now() - inbound.receivedAt
     const firstByte = this.#firstByteAt === 0 ? undefined : this.#firstByteAt - inbound.receivedAt

@@ -1,12 +1,13 @@
 import type { Failure } from '../chat/failure.ts'
 import { Deadlines } from '../lib/deadlines.ts'
+import { type Member, Roster } from '../lib/roster.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { HealthBook } from './health.ts'
 import { CallLog, type CallRecord } from './record.ts'
 import type { Runtime } from './runtime.ts'
 
 /** Something under way that can be told to stop. */
-export interface Running {
+export interface Running extends Member {
   stop(failure: Failure): void
   /** Told when the gateway begins to drain; what has no end of its own, such as a WebSocket, ends now. */
   leave?(): void
@@ -21,7 +22,7 @@ export class Gateway {
   readonly deadlines = new Deadlines()
   readonly calls = new CallLog()
   readonly health = new HealthBook()
-  readonly running = new Set<Running>()
+  readonly running = new Roster<Running>()
   readonly startedAt = Date.now()
   readonly #onSettled: (record: CallRecord, error: unknown) => void
 
@@ -50,9 +51,9 @@ export class Gateway {
   /** Resolves when nothing runs any more, or stops what is left when the time is over. */
   async drain(milliseconds: number, failure: Failure): Promise<void> {
     this.draining = true
-    for (const running of [...this.running]) running.leave?.()
+    this.running.each(running => running.leave?.())
     const until = performance.now() + milliseconds
     while (this.running.size > 0 && performance.now() < until) await new Promise(resolve => setTimeout(resolve, 20))
-    for (const running of [...this.running]) running.stop(failure)
+    this.running.each(running => running.stop(failure))
   }
 }

@@ -43,7 +43,7 @@ export interface Inbound {
 export interface Client {
   /** Status and headers, as a flat list. Sent together with the first bytes. */
   begin(status: number, headers: string[]): void
-  /** False: wait for `onDrain`. */
+  /** False: wait for `resume`. */
   write(chunk: Buffer): boolean
   end(chunk?: Buffer): void
   /** Cuts the connection, so that nobody takes a part for the whole. */

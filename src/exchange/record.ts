@@ -36,23 +36,22 @@ export interface CallRecord {
   readonly generation: number
 }
 
-/** The last calls, bounded. */
+/** The last calls, in a ring: a map that forgets its oldest key all the time keeps the garbage collector busy. */
 export class CallLog {
-  readonly #records = new Map<string, CallRecord>()
+  readonly #ring: CallRecord[] = []
   readonly #most: number
+  #next = 0
 
   constructor(most = 1000) {
     this.#most = most
   }
 
   add(record: CallRecord): void {
-    this.#records.set(record.id, record)
-    if (this.#records.size <= this.#most) return
-    const oldest = this.#records.keys().next().value
-    if (oldest !== undefined) this.#records.delete(oldest)
+    this.#ring[this.#next] = record
+    this.#next = (this.#next + 1) % this.#most
   }
 
   get(id: string): CallRecord | undefined {
-    return this.#records.get(id)
+    return this.#ring.find(record => record.id === id)
   }
 }

@@ -1,6 +1,8 @@
 // Many deadlines, one timer: streams move theirs with every chunk, which has to cost an assignment and nothing more.
 
-export interface Deadline {
+import { type Member, Roster } from './roster.ts'
+
+export interface Deadline extends Member {
   /** Milliseconds on the clock of `Deadlines.now`; Infinity while nothing is awaited. */
   phaseAt: number
   totalAt: number
@@ -13,7 +15,7 @@ const TICK = 20
 export class Deadlines {
   /** Coarse: as old as one tick while something is active. */
   now = performance.now()
-  readonly #active = new Set<Deadline>()
+  readonly #active = new Roster<Deadline>()
   #timer: NodeJS.Timeout | undefined
   #idleTicks = 0
 
@@ -33,13 +35,13 @@ export class Deadlines {
   }
 
   remove(deadline: Deadline): void {
-    this.#active.delete(deadline)
+    this.#active.remove(deadline)
   }
 
   close(): void {
     clearInterval(this.#timer)
     this.#timer = undefined
-    this.#active.clear()
+    this.#active.each(deadline => this.#active.remove(deadline))
   }
 
   #tick(): void {
@@ -52,11 +54,11 @@ export class Deadlines {
       }
       return
     }
-    for (const deadline of this.#active) {
+    this.#active.each(deadline => {
       const which = this.now >= deadline.phaseAt ? 'phase' : this.now >= deadline.totalAt ? 'total' : undefined
-      if (which === undefined) continue
-      this.#active.delete(deadline)
+      if (which === undefined) return
+      this.#active.remove(deadline)
       deadline.expire(which)
-    }
+    })
   }
 }

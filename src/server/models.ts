@@ -92,7 +92,7 @@ function answer(gateway: Gateway, doors: Doors, request: FastifyRequest, reply: 
   if (received instanceof Failure && !raw.complete) extra.push('connection', 'close')
   const client = new HttpClient(reply.raw, extra)
   const exchange = new Exchange(gateway, gateway.runtime, inbound, client)
-  client.onDrain = () => exchange.resume()
+  client.waiter = exchange
   reply.raw.on('close', () => exchange.abandon())
   exchange.start(
     doors.refuse(raw, asked.dialect === 'gemini' ? query : '') ??

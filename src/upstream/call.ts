@@ -30,13 +30,14 @@ const PHASE_TEXT: Record<Phase | 'total', string> = {
 
 /** One request to one upstream under four deadlines, whose ends are failures that name the upstream and the timer. */
 export class Call implements WireReceiver, Deadline {
+  place = -1
   phaseAt: number
   totalAt: number
   readonly #deadlines: Deadlines
   readonly #timeouts: CallTimeouts
   readonly #receiver: CallReceiver
   /** How messages name the upstream. */
-  readonly #place: string
+  readonly #name: string
   readonly #control: WireControl
   #phase: Phase = 'connect'
   #over = false
@@ -44,7 +45,7 @@ export class Call implements WireReceiver, Deadline {
   constructor(
     wire: Wire,
     request: WireRequest,
-    place: string,
+    name: string,
     timeouts: CallTimeouts,
     deadlines: Deadlines,
     receiver: CallReceiver
@@ -52,7 +53,7 @@ export class Call implements WireReceiver, Deadline {
     this.#deadlines = deadlines
     this.#timeouts = timeouts
     this.#receiver = receiver
-    this.#place = place
+    this.#name = name
     const now = deadlines.start()
     this.phaseAt = now + timeouts.connect
     this.totalAt = now + timeouts.total
@@ -102,7 +103,7 @@ export class Call implements WireReceiver, Deadline {
   onError(error: Error & { code?: string }): void {
     if (this.#over) return
     this.#finish()
-    this.#receiver.onFailure(brokenConnection(this.#place, error, this.#phase === 'idle'))
+    this.#receiver.onFailure(brokenConnection(this.#name, error, this.#phase === 'idle'))
   }
 
   expire(which: 'phase' | 'total'): void {
@@ -114,7 +115,7 @@ export class Call implements WireReceiver, Deadline {
     this.#receiver.onFailure(
       new Failure(
         'upstream-timed-out',
-        `${this.#place} timed out: ${PHASE_TEXT[timer]} ${waited / 1000} s (timeouts.${timer}).`,
+        `${this.#name} timed out: ${PHASE_TEXT[timer]} ${waited / 1000} s (timeouts.${timer}).`,
         {
           code: `timeout_${timer}`,
           recommendations: [

@@ -16,6 +16,7 @@ export interface Leavable {
 
 /** One request on its way through, from its head to the settled account. It runs under one configuration. */
 export class Passage implements Running {
+  place = -1
   readonly id = randomUUID()
   readonly runtime: Runtime
   readonly endpoint: string
@@ -144,7 +145,7 @@ export class Passage implements Running {
     clearTimeout(this.#timer)
     const { metrics, running } = this.#gateway
     metrics.inflight--
-    running.delete(this)
+    running.remove(this)
     const status = clientGone ? 499 : answered
     const milliseconds = performance.now() - this.#receivedAt
     const overhead = (this.#sentAt === 0 ? performance.now() : this.#sentAt) - this.#receivedAt
