@@ -18,14 +18,14 @@ export interface TextBlock {
 }
 
 /** Thinking that another upstream must be able to verify has its proof in `extra`: what has none there is of our making. */
-export interface ThinkingBlock {
+interface ThinkingBlock {
   readonly type: 'thinking'
   readonly text: string
   readonly extra?: Extra
 }
 
 /** Thinking that only the upstream which made it can read; it is all in `extra`. */
-export interface RedactedThinkingBlock {
+interface RedactedThinkingBlock {
   readonly type: 'redacted-thinking'
   readonly extra: Extra
 }
@@ -48,7 +48,7 @@ export interface ToolResultBlock {
   readonly extra?: Extra
 }
 
-export interface ImageBlock {
+interface ImageBlock {
   readonly type: 'image'
   readonly source: Source
   readonly detail?: string
@@ -63,14 +63,14 @@ export interface DocumentBlock {
   readonly extra?: Extra
 }
 
-export interface AudioBlock {
+interface AudioBlock {
   readonly type: 'audio'
   readonly source: Source
   readonly extra?: Extra
 }
 
 /** A block that only `dialect` knows, as it stands there. */
-export interface ForeignBlock {
+interface ForeignBlock {
   readonly type: 'foreign'
   readonly dialect: string
   readonly value: Fields

@@ -53,6 +53,10 @@ export function pairTools(turns: readonly Turn[]): readonly Turn[] {
   const paired: Turn[] = []
   for (const [at, turn] of turns.entries()) {
     if (turn.role === 'assistant') {
+      if (open.size > 0) {
+        changed = true
+        paired.push({ role: 'user', blocks: [...open].map(unanswered) })
+      }
       open = new Set(turn.blocks.filter(block => block.type === 'tool-call').map(block => block.id))
       paired.push(turn)
       continue

@@ -3,6 +3,7 @@ import type { ChatEvent } from '../chat/events.ts'
 import type { Failure } from '../chat/failure.ts'
 import type { ChatRequest } from '../chat/request.ts'
 import type { Usage } from '../chat/usage.ts'
+import type { SseFrame } from '../lib/sse.ts'
 
 export type DialectName = 'openai-chat' | 'openai-responses' | 'anthropic' | 'gemini'
 
@@ -29,12 +30,6 @@ export interface Dialect {
   streamEnded(tail: string): boolean
   /** To and from the conversation as we hold it; a dialect without it passes bytes only. */
   readonly translate?: Translator
-}
-
-/** One SSE message, as `lib/sse.ts` reads it. */
-export interface Frame {
-  readonly event?: string | undefined
-  readonly data: string
 }
 
 /**
@@ -69,7 +64,7 @@ export interface EncodedRequest {
 
 /** A synchronous machine: what a frame means, now. `end` says what is missing when the upstream closes. */
 export interface StreamDecoder {
-  push(frame: Frame): ChatEvent[]
+  push(frame: SseFrame): ChatEvent[]
   end(): ChatEvent[]
 }
 

@@ -94,16 +94,16 @@ function unwrapped(text: string): string {
 }
 
 const TOKEN = /"[^"\\]*(?:\\[\s\S][^"\\]*)*"?|'[^'\\]*(?:\\[\s\S][^'\\]*)*'?|\/\/[^\n]*|[A-Za-z_]\w*|[\s\S]/g
-const WORDS: Readonly<Record<string, string>> = {
-  True: 'true',
-  False: 'false',
-  None: 'null',
-  undefined: 'null',
-  NaN: 'null',
-  true: 'true',
-  false: 'false',
-  null: 'null'
-}
+const WORDS: ReadonlyMap<unknown, string> = new Map<unknown, string>([
+  ['True', 'true'],
+  ['False', 'false'],
+  ['None', 'null'],
+  ['undefined', 'null'],
+  ['NaN', 'null'],
+  ['true', 'true'],
+  ['false', 'false'],
+  ['null', 'null']
+])
 
 /** The same in the words of JSON. */
 function rewrite(text: string): string {
@@ -112,7 +112,7 @@ function rewrite(text: string): string {
     const first = token[0] ?? ''
     if (first === '"' || first === "'") return rewriteString(token, first)
     if (token.startsWith('//')) return ''
-    if (/[A-Za-z_]/.test(first) && token.length > 1) return WORDS[token] ?? JSON.stringify(token)
+    if (/[A-Za-z_]/.test(first) && token.length > 1) return WORDS.get(token) ?? JSON.stringify(token)
     return token
   })
   let next = ''

@@ -12,15 +12,15 @@ import { BlockWriter, decodeBlock, NAME } from './blocks.ts'
 
 const READ = new Set(['id', 'type', 'role', 'model', 'content', 'stop_reason', 'stop_sequence', 'usage'])
 
-const FINISH: Readonly<Record<string, FinishReason>> = {
-  end_turn: 'stop',
-  max_tokens: 'length',
-  tool_use: 'tool-calls',
-  stop_sequence: 'stop-sequence',
-  refusal: 'refusal',
-  pause_turn: 'pause',
-  model_context_window_exceeded: 'context-exceeded'
-}
+const FINISH: ReadonlyMap<unknown, FinishReason> = new Map<unknown, FinishReason>([
+  ['end_turn', 'stop'],
+  ['max_tokens', 'length'],
+  ['tool_use', 'tool-calls'],
+  ['stop_sequence', 'stop-sequence'],
+  ['refusal', 'refusal'],
+  ['pause_turn', 'pause'],
+  ['model_context_window_exceeded', 'context-exceeded']
+])
 
 const STOP_REASON: Record<FinishReason, string> = {
   stop: 'end_turn',
@@ -35,7 +35,7 @@ const STOP_REASON: Record<FinishReason, string> = {
 }
 
 export function decodeFinish(reason: unknown): FinishReason {
-  return FINISH[string(reason) ?? ''] ?? 'stop'
+  return FINISH.get(reason) ?? 'stop'
 }
 
 export function encodeFinish(reason: FinishReason, answered: boolean): string {

@@ -147,7 +147,7 @@ function encodeSystem(
   const first: TextBlock[] = billing === undefined ? [] : [{ type: 'text', text: billing }]
   const [only, another] = chat.system
   // A block of its own stays one: its role elsewhere is no loss.
-  if (first.length === 0 && another === undefined && only?.extra === undefined) return only?.text || undefined
+  if (first.length === 0 && another === undefined && only?.extra?.[NAME] === undefined) return only?.text || undefined
   const blocks = [...first, ...chat.system].map(block => {
     const { [NAME]: own } = block.extra ?? {}
     return writer.text({ type: 'text', text: block.text, ...(own !== undefined && { extra: { [NAME]: own } }) })

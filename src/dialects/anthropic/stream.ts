@@ -4,7 +4,8 @@ import type { ChatEvent } from '../../chat/events.ts'
 import { Failure } from '../../chat/failure.ts'
 import type { Fields } from '../../chat/request.ts'
 import type { Usage } from '../../chat/usage.ts'
-import type { DecodeContext, Frame, StreamDecoder } from '../dialect.ts'
+import type { SseFrame } from '../../lib/sse.ts'
+import type { DecodeContext, StreamDecoder } from '../dialect.ts'
 import { defined, fields, parsed, string, unread } from '../read.ts'
 import { decodeUpstreamFailure } from '../upstream-message.ts'
 import { decodeFinish, decodeUsage, offered } from './answer.ts'
@@ -39,7 +40,7 @@ class AnthropicDecoder implements StreamDecoder {
     this.#context = context
   }
 
-  push(frame: Frame): ChatEvent[] {
+  push(frame: SseFrame): ChatEvent[] {
     if (!this.#over) this.#read(frame)
     return this.#taken()
   }
@@ -59,7 +60,7 @@ class AnthropicDecoder implements StreamDecoder {
     return events
   }
 
-  #read(frame: Frame): void {
+  #read(frame: SseFrame): void {
     const event = parsed(frame.data)
     if (event === undefined) {
       const failure = new Failure('upstream-failed', 'The upstream sent an event that is not JSON.')
@@ -93,7 +94,9 @@ class AnthropicDecoder implements StreamDecoder {
   #start(message: Fields): void {
     if (this.#started) return
     this.#started = true
-    if (message['usage'] !== undefined) this.#usage = decodeUsage(fields(message['usage']))
+    const usage = decodeUsage(fields(message['usage']))
+    // Zeros are a server that does not know yet.
+    if (usage.input > 0) this.#usage = usage
     this.#out.push({
       type: 'start',
       id: string(message['id']) ?? '',

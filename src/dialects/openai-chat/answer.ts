@@ -13,14 +13,14 @@ import { decodeAssistant } from './messages.ts'
 
 const READ = new Set(['id', 'object', 'created', 'model', 'choices', 'usage'])
 
-const FINISH: Readonly<Record<string, FinishReason>> = {
-  stop: 'stop',
-  length: 'length',
-  max_tokens: 'length',
-  tool_calls: 'tool-calls',
-  function_call: 'tool-calls',
-  content_filter: 'content-filter'
-}
+const FINISH: ReadonlyMap<unknown, FinishReason> = new Map<unknown, FinishReason>([
+  ['stop', 'stop'],
+  ['length', 'length'],
+  ['max_tokens', 'length'],
+  ['tool_calls', 'tool-calls'],
+  ['function_call', 'tool-calls'],
+  ['content_filter', 'content-filter']
+])
 
 const FINISH_REASON: Record<FinishReason, string> = {
   stop: 'stop',
@@ -48,7 +48,7 @@ export interface Finish {
 
 /** A call makes it a turn for tools, and without one there is nothing to wait for, whatever the server says. */
 export function decodeFinish(said: unknown, { calls, refusal, stopReason }: Held): Finish {
-  const reason = FINISH[string(said) ?? ''] ?? 'stop'
+  const reason = FINISH.get(said) ?? 'stop'
   if (reason === 'length' || reason === 'content-filter') return { reason }
   if (calls) return { reason: 'tool-calls' }
   if (refusal) return { reason: 'refusal' }

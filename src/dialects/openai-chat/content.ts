@@ -1,5 +1,5 @@
 import type { Block, DocumentBlock, Source } from '../../chat/block.ts'
-import type { Fields } from '../../chat/request.ts'
+import type { Extra, Fields } from '../../chat/request.ts'
 import { dataUrl, readDataUrl } from '../../lib/data-url.ts'
 import type { Flavour } from '../dialect.ts'
 import type { Dropped } from '../dropped.ts'
@@ -7,7 +7,7 @@ import { defined, fields, list, string, unread } from '../read.ts'
 
 export const NAME = 'openai-chat'
 
-const TEXT = new Set(['type', 'text'])
+const TEXT = new Set(['type', 'text', 'cache_control'])
 
 /** A string, a list of parts, or nothing. */
 export function decodeContent(content: unknown): Block[] {
@@ -18,7 +18,7 @@ export function decodeContent(content: unknown): Block[] {
 function decodePart(part: Fields): Block {
   switch (part['type']) {
     case 'text':
-      return { type: 'text', text: string(part['text']) ?? '', ...unread(NAME, part, TEXT) }
+      return { type: 'text', text: string(part['text']) ?? '', ...extraOf(part) }
     case 'refusal':
       return { type: 'text', text: string(part['refusal']) ?? '', refusal: true }
     // Mistral's.
@@ -36,6 +36,13 @@ function decodePart(part: Fields): Block {
     default:
       return { type: 'foreign', dialect: NAME, value: part }
   }
+}
+
+/** Clients that know Anthropic behind OpenAI's dialect mark what is to be cached in its words. */
+function extraOf(part: Fields): { extra?: Extra } {
+  const { extra } = unread(NAME, part, TEXT)
+  const { cache_control } = part
+  return cache_control ? { extra: { ...extra, anthropic: { cache_control } } } : defined({ extra })
 }
 
 function decodeImage(part: Fields): Block {
@@ -68,7 +75,10 @@ export function plainText(blocks: readonly Block[]): string {
     .join('\n\n')
 }
 
-const AUDIO_FORMAT: Readonly<Record<string, string>> = { 'audio/mpeg': 'mp3', 'audio/x-wav': 'wav' }
+const AUDIO_FORMAT: ReadonlyMap<unknown, string> = new Map<unknown, string>([
+  ['audio/mpeg', 'mp3'],
+  ['audio/x-wav', 'wav']
+])
 
 /** Writes what a user says, and declares what cannot be written. */
 export class ContentWriter {
@@ -145,6 +155,6 @@ function image(url: string, detail: string | undefined): Record<string, unknown>
 function audio({ mediaType, data }: { mediaType: string; data: string }): Record<string, unknown> {
   return {
     type: 'input_audio',
-    input_audio: { data, format: AUDIO_FORMAT[mediaType] ?? mediaType.replace('audio/', '') }
+    input_audio: { data, format: AUDIO_FORMAT.get(mediaType) ?? mediaType.replace('audio/', '') }
   }
 }

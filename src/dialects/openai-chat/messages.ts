@@ -34,10 +34,14 @@ export function decodeMessages(messages: readonly Fields[]): Conversation {
 
 /** Each message stays one where there are several, or where its role is not the usual one. */
 function systemBlocks(message: Fields, marked: boolean): TextBlock[] {
-  const extra = marked ? unread(NAME, message, SYSTEM) : {}
+  const { extra } = marked ? unread(NAME, message, SYSTEM) : {}
   return decodeContent(message['content'])
     .filter(block => block.type === 'text')
-    .map(({ text }) => ({ type: 'text', text, ...extra }))
+    .map(({ text, extra: own }) => ({
+      type: 'text',
+      text,
+      ...defined({ extra: own === undefined ? extra : { ...own, ...extra } })
+    }))
 }
 
 class TurnReader {
@@ -213,7 +217,7 @@ class MessageWriter {
 const ASSISTANT_BLOCKS: ReadonlySet<string> = new Set(['text', 'thinking', 'tool-call'])
 
 /** Servers parse it, and some fail whole when they cannot. What is valid keeps its bytes, for their prompt caches. */
-export function validInput(input: string): string {
+function validInput(input: string): string {
   return repairObject(input) ?? JSON.stringify({ unparsed: input })
 }
 

@@ -6,15 +6,32 @@ import { fields, number } from '../read.ts'
 
 const isEffort = (value: unknown): value is Effort => EFFORTS.some(effort => effort === value)
 
-/** `reasoning_effort` is OpenAI's, `reasoning` OpenRouter's, the template's switch that of servers of open models. */
+const THINKING: ReadonlyMap<unknown, boolean> = new Map([
+  ['enabled', true],
+  ['disabled', false]
+])
+
+/** `reasoning_effort` is OpenAI's, `reasoning` OpenRouter's, `thinking` LiteLLM's, the switch that of open models. */
 export function decodeReasoning(body: Fields): Reasoning | undefined {
   const router = fields(body['reasoning'])
   const effort = body['reasoning_effort'] ?? router['effort']
-  const budget = number(router['max_tokens'])
-  const enabled = fields(body['chat_template_kwargs'])['enable_thinking'] ?? router['enabled']
+  const thinking = fields(body['thinking'])
+  const budget = number(router['max_tokens']) ?? number(thinking['budget_tokens'])
+  const enabled =
+    THINKING.get(thinking['type']) ?? fields(body['chat_template_kwargs'])['enable_thinking'] ?? router['enabled']
   if (effort === 'none' || enabled === false) return { mode: 'off' }
   if (!isEffort(effort) && budget === undefined && enabled !== true) return undefined
   return { mode: 'on', ...(isEffort(effort) && { effort }), ...(budget !== undefined && { budget }) }
+}
+
+/** The words that others than OpenAI know. */
+const COMMON: Record<Effort, string> = {
+  minimal: 'low',
+  low: 'low',
+  medium: 'medium',
+  high: 'high',
+  xhigh: 'high',
+  max: 'high'
 }
 
 /** Says nothing where it might be refused: models that do not think refuse an effort. */
@@ -24,13 +41,14 @@ export function encodeReasoning({ reasoning, model }: ChatRequest, flavour: Flav
   const { mode } = reasoning
   if (flavour === 'local') {
     if (mode === 'off') return { chat_template_kwargs: { enable_thinking: false } }
-    if (mode === 'on' && reasoning.effort !== undefined) return { reasoning_effort: reasoning.effort }
+    if (mode === 'on' && reasoning.budget === undefined && effort !== undefined)
+      return { reasoning_effort: COMMON[effort] }
     if (mode === 'on') return { chat_template_kwargs: { enable_thinking: true } }
   } else if (flavour === 'official') {
     if (!reasons(model)) return {}
     if (mode === 'off') return { reasoning_effort: /^gpt-5(?!\.)/.test(model) ? 'minimal' : 'none' }
     if (effort !== undefined) return { reasoning_effort: effort === 'max' ? 'xhigh' : effort }
-  } else if (mode === 'on' && effort !== undefined) return { reasoning_effort: effort }
+  } else if (mode === 'on' && effort !== undefined) return { reasoning_effort: COMMON[effort] }
   if (effort !== undefined || mode === 'off') dropped.add('reasoning')
   return {}
 }

@@ -32,6 +32,7 @@ const READ = new Set([
   'response_format',
   'reasoning_effort',
   'reasoning',
+  'thinking',
   'stream',
   'stream_options',
   'user',

@@ -3,7 +3,8 @@ import { Failure } from '../../chat/failure.ts'
 import type { Fields } from '../../chat/request.ts'
 import { offeredToolName } from '../../chat/tool-names.ts'
 import type { Usage } from '../../chat/usage.ts'
-import type { DecodeContext, Frame, StreamDecoder } from '../dialect.ts'
+import type { SseFrame } from '../../lib/sse.ts'
+import type { DecodeContext, StreamDecoder } from '../dialect.ts'
 import { fields, list, number, parsed, someFields, string } from '../read.ts'
 import { decodeUpstreamFailure } from '../upstream-message.ts'
 import { decodeFinish, decodeUsage, placeOf } from './answer.ts'
@@ -34,7 +35,7 @@ class OpenAIChatDecoder implements StreamDecoder {
     this.#context = context
   }
 
-  push(frame: Frame): ChatEvent[] {
+  push(frame: SseFrame): ChatEvent[] {
     if (!this.#over) this.#read(frame)
     return this.#taken()
   }
@@ -54,7 +55,7 @@ class OpenAIChatDecoder implements StreamDecoder {
     return events
   }
 
-  #read(frame: Frame): void {
+  #read(frame: SseFrame): void {
     // Some servers say no reason, and this instead.
     if (frame.data.trim() === '[DONE]') return this.#started ? this.#finish() : undefined
     const event = parsed(frame.data)
@@ -81,7 +82,7 @@ class OpenAIChatDecoder implements StreamDecoder {
     this.#out.push({ type: 'start', id, model: string(chunk['model']) ?? '' })
   }
 
-  #choice(choice: Fields, frame: Frame): void {
+  #choice(choice: Fields, frame: SseFrame): void {
     // Some servers send a whole message at the end of their stream, or as its only event.
     const delta = fields(choice['delta'] ?? choice['message'])
     this.#segments.text('thinking', reasoningText(delta))
