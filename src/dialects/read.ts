@@ -47,12 +47,3 @@ export function unread(dialect: string, object: Fields, read: ReadonlySet<string
   }
   return rest === undefined ? {} : { extra: { [dialect]: { ...rest } } }
 }
-
-/** JSON of a frame or an answer; undefined when it is none. */
-export function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}

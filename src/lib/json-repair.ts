@@ -45,16 +45,48 @@ export class ObjectProgress {
   }
 }
 
-/** The text's object, or undefined when it holds none. */
-export function parseObject(text: string): Record<string, unknown> | undefined {
+/** Deeper than any honest value, and far from what `JSON.stringify` has a stack for. */
+const MOST_NESTED = 1_000
+
+function isTooDeep(text: string): boolean {
+  // Each level needs two characters.
+  if (text.length < 2 * MOST_NESTED) return false
+  let depth = 0
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) at = endOfString(text, at)
+    else if (code === 0x7b || code === 0x5b) depth++
+    else if (code === 0x7d || code === 0x5d) depth--
+    if (depth > MOST_NESTED) return true
+  }
+  return false
+}
+
+/** The index of the closing quote, or the end of the text. */
+function endOfString(text: string, opening: number): number {
+  for (let at = opening + 1; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === BACKSLASH) at++
+    else if (code === QUOTE) return at
+  }
+  return text.length
+}
+
+/** The text's value; undefined when it is no JSON, or nested so deep that it could not be written again. */
+export function parseJson(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined
+    return isTooDeep(text) ? undefined : JSON.parse(text)
   } catch {
     return undefined
   }
+}
+
+/** The text's object, or undefined when it holds none. */
+export function parseObject(text: string): Record<string, unknown> | undefined {
+  const value = parseJson(text)
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined
 }
 
 /** What must follow the text to make it an object; undefined when nothing could. */
@@ -85,12 +117,8 @@ function unwrapped(text: string): string {
   const fenced = /^\s*```\w*\s*\n([\s\S]*?)\n?\s*```\s*$/.exec(text)?.[1]
   if (fenced !== undefined) return fenced
   if (!/^\s*"/.test(text)) return text
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'string' && value.length < text.length ? value : text
-  } catch {
-    return text
-  }
+  const value = parseJson(text)
+  return typeof value === 'string' && value.length < text.length ? value : text
 }
 
 const TOKEN = /"[^"\\]*(?:\\[\s\S][^"\\]*)*"?|'[^'\\]*(?:\\[\s\S][^'\\]*)*'?|\/\/[^\n]*|[A-Za-z_]\w*|[\s\S]/g

@@ -4,9 +4,10 @@ import type { ChatEvent } from '../../chat/events.ts'
 import { Failure } from '../../chat/failure.ts'
 import type { Fields } from '../../chat/request.ts'
 import type { Usage } from '../../chat/usage.ts'
+import { parseJson } from '../../lib/json-repair.ts'
 import type { SseFrame } from '../../lib/sse.ts'
 import type { DecodeContext, StreamDecoder } from '../dialect.ts'
-import { defined, fields, parsed, string, unread } from '../read.ts'
+import { defined, fields, string, unread } from '../read.ts'
 import { decodeUpstreamFailure } from '../upstream-message.ts'
 import { decodeFinish, decodeUsage, offered } from './answer.ts'
 import { decodeBlock, NAME, OWN_SIGNATURE } from './blocks.ts'
@@ -61,7 +62,7 @@ class AnthropicDecoder implements StreamDecoder {
   }
 
   #read(frame: SseFrame): void {
-    const event = parsed(frame.data)
+    const event = parseJson(frame.data)
     if (event === undefined) {
       const failure = new Failure('upstream-failed', 'The upstream sent an event that is not JSON.')
       return this.#end({ type: 'failure', failure })

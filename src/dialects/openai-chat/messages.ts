@@ -48,7 +48,7 @@ class TurnReader {
   readonly turns: Turn[] = []
   /** Results of tools, which are messages of their own here, until the next turn takes them in. */
   #results: Block[] | undefined
-  #unanswered: string[] = []
+  #unanswered = new Set<string>()
 
   add(message: Fields, at: number): void {
     const { role } = message
@@ -60,7 +60,7 @@ class TurnReader {
       this.turns.push({ role: 'system', blocks, ...unread(NAME, message, SYSTEM) })
     } else if (role === 'assistant') {
       const blocks = decodeAssistant(message, `${at}`)
-      this.#unanswered = blocks.filter(block => block.type === 'tool-call').map(block => block.id)
+      this.#unanswered = new Set(blocks.filter(block => block.type === 'tool-call').map(block => block.id))
       this.turns.push({ role: 'assistant', blocks, ...unread(NAME, message, ASSISTANT_READ) })
     } else {
       const blocks = decodeContent(message['content'])
@@ -72,8 +72,8 @@ class TurnReader {
 
   #addResult(message: Fields): void {
     const said = string(message['tool_call_id'])
-    const callId = said ?? this.#unanswered[0] ?? string(message['name']) ?? ''
-    this.#unanswered = this.#unanswered.filter(id => id !== callId)
+    const callId = said ?? this.#unanswered.values().next().value ?? string(message['name']) ?? ''
+    this.#unanswered.delete(callId)
     const blocks = decodeContent(message['content'])
     if (this.#results === undefined) {
       this.#results = []

@@ -1,5 +1,6 @@
 import { Failure } from '../../chat/failure.ts'
 import type { ChatRequest, Fields, ResponseFormat, Sampling } from '../../chat/request.ts'
+import { parseJson } from '../../lib/json-repair.ts'
 import type { EncodedRequest, Flavour } from '../dialect.ts'
 import { Dropped } from '../dropped.ts'
 import { boolean, defined, fields, list, number, someFields, string, unread } from '../read.ts'
@@ -174,11 +175,7 @@ function encodeUser(user: string | undefined, dropped: Dropped): string | undefi
 }
 
 function readParts(user: string): Fields {
-  try {
-    return fields(JSON.parse(user))
-  } catch {
-    return {}
-  }
+  return fields(parseJson(user))
 }
 
 /** `auto` is what everybody does unasked. */

@@ -3,9 +3,10 @@ import { Failure } from '../../chat/failure.ts'
 import type { Fields } from '../../chat/request.ts'
 import { offeredToolName } from '../../chat/tool-names.ts'
 import type { Usage } from '../../chat/usage.ts'
+import { parseJson } from '../../lib/json-repair.ts'
 import type { SseFrame } from '../../lib/sse.ts'
 import type { DecodeContext, StreamDecoder } from '../dialect.ts'
-import { fields, list, number, parsed, someFields, string } from '../read.ts'
+import { fields, list, number, someFields, string } from '../read.ts'
 import { decodeUpstreamFailure } from '../upstream-message.ts'
 import { decodeFinish, decodeUsage, placeOf } from './answer.ts'
 import { decodeContent } from './content.ts'
@@ -25,6 +26,7 @@ class OpenAIChatDecoder implements StreamDecoder {
   #place = ''
   /** The calls by the upstream's number, each with the id that the upstream gave it. */
   readonly #calls = new Map<number, { said: string; segment: CallSegment }>()
+  readonly #numbers = new Map<string, number>()
   #callCount = 0
   #refused = false
   #usage: Usage | undefined
@@ -58,7 +60,7 @@ class OpenAIChatDecoder implements StreamDecoder {
   #read(frame: SseFrame): void {
     // Some servers say no reason, and this instead.
     if (frame.data.trim() === '[DONE]') return this.#started ? this.#finish() : undefined
-    const event = parsed(frame.data)
+    const event = parseJson(frame.data)
     if (event === undefined) {
       return this.#fail(new Failure('upstream-failed', 'The upstream sent an event that is not JSON.'))
     }
@@ -120,19 +122,17 @@ class OpenAIChatDecoder implements StreamDecoder {
 
   /** Some servers leave out the number, or say 0 for each call: then a new id with a name is a new call. */
   #callOf(number: number | undefined, said: string, name: string): CallSegment {
-    const at = number ?? (said === '' && name === '' ? Math.max(0, this.#calls.size - 1) : this.#atOf(said))
+    const at =
+      number ??
+      (said === '' && name === '' ? Math.max(0, this.#calls.size - 1) : (this.#numbers.get(said) ?? this.#calls.size))
     const known = this.#calls.get(at)
     const isOther = said !== '' && known?.said !== '' && known?.said !== said && name !== ''
     if (known !== undefined && !isOther) return known.segment
     const segment = this.#segments.call(said || `call_${this.#place}_${this.#callCount}`)
     this.#callCount++
     this.#calls.set(at, { said, segment })
+    if (said !== '') this.#numbers.set(said, at)
     return segment
-  }
-
-  #atOf(said: string): number {
-    for (const [at, call] of this.#calls) if (said !== '' && call.said === said) return at
-    return this.#calls.size
   }
 
   #finish(): void {
