@@ -217,6 +217,50 @@ t.test('text, thinking and refusals are read under each of their names', async t
   })
 })
 
+t.test('a client is kept waiting with what it takes for progress', async t => {
+  const waiting = anthropic.encodeStream(CONTEXT)
+  const text = [
+    waiting.keepAlive(),
+    waiting.push({
+      type: 'start',
+      id: 'x',
+      model: 'm',
+      usage: { input: 7, output: 0, cacheRead: 0, cacheWrite: 0, reasoning: 0 }
+    }),
+    waiting.keepAlive(),
+    waiting.push({ type: 'block-start', index: 0, block: { type: 'text', text: '' } }),
+    waiting.push({ type: 'block-delta', index: 0, text: 'Hi' }),
+    waiting.push({ type: 'block-end', index: 0 }),
+    waiting.keepAlive(),
+    waiting.push({ type: 'block-start', index: 1, block: { type: 'tool-call', id: 'a', name: 'f', input: '' } }),
+    waiting.keepAlive(),
+    waiting.push({ type: 'block-end', index: 1 }),
+    waiting.push({ type: 'finish', reason: 'tool-calls' }),
+    waiting.keepAlive()
+  ].join('')
+  t.equal(text.match(/"text_delta","text":""/g)?.length, 3)
+  t.match(text, '"partial_json":""')
+  t.same(summary(events(anthropic, text)), ['text: Hi', 'text: ', 'a f: {}', '= tool-calls'])
+  t.match(text, '"usage":{"input_tokens":7')
+  const other = openai.encodeStream(CONTEXT)
+  t.match(other.keepAlive(), '"delta":{"role":"assistant","content":""}')
+  t.match(other.keepAlive(), '"delta":{}')
+})
+
+t.test('what the search for tools found is told in words', async t => {
+  const content = [{ type: 'tool_reference', tool_name: 'WebFetch' }]
+  const messages = [
+    { role: 'user', content: 'Find it.' },
+    { role: 'assistant', content: [{ type: 'tool_use', id: 'a', name: 'ToolSearch', input: {} }] },
+    { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'a', content }] }
+  ]
+  const request = { model: 'm', max_tokens: 2_000, thinking: { type: 'adaptive', display: 'omitted' }, messages }
+  const { body, dropped } = encoded(openai, anthropic.decodeRequest(request), 'local')
+  t.match(body['messages'], [{}, {}, { role: 'tool', content: '[the tool WebFetch is available]' }])
+  t.same(dropped, ['thinking.display'])
+  t.same(encoded(anthropic, anthropic.decodeRequest(request)).body, request)
+})
+
 // What Claude Code sends, to each kind of upstream.
 
 const AGENT = {

@@ -74,6 +74,8 @@ interface ForeignBlock {
   readonly type: 'foreign'
   readonly dialect: string
   readonly value: Fields
+  /** What others can say instead. */
+  readonly text?: string
 }
 
 export type Block =

@@ -71,6 +71,8 @@ export interface StreamDecoder {
 /** SSE text of an event, empty when there is nothing to say. `end` after the last event: a stream never just stops. */
 export interface StreamEncoder {
   push(event: ChatEvent): string
+  /** For a client that would give up: what it takes for progress, while there is none. Comments and pings are not. */
+  keepAlive(): string
   end(): string
 }
 

@@ -68,7 +68,17 @@ function decodeMedia(value: Fields): Block {
     const name = string(value['title'])
     return { type: 'document', source, ...defined({ name }), ...unread(NAME, value, DOCUMENT) }
   }
-  return { type: 'foreign', dialect: NAME, value }
+  return { type: 'foreign', dialect: NAME, value, ...defined({ text: inWords(value) }) }
+}
+
+/** What a model of another maker can be told of a block that Anthropic's alone know. */
+function inWords(value: Fields): string | undefined {
+  const { type, tool_name: tool, title, source } = value
+  // What Claude Code's search for tools finds: the tools themselves are in the request.
+  if (type === 'tool_reference') return `[the tool ${string(tool) ?? ''} is available]`
+  if (type !== 'search_result') return undefined
+  const texts = list(value['content']).map(block => string(block['text']) ?? '')
+  return [string(title) ?? '', string(source) ?? '', ...texts].filter(text => text !== '').join('\n')
 }
 
 function decodeSource(source: Fields): Source | undefined {

@@ -95,13 +95,23 @@ function extraOf(body: Fields, billing: TextBlock | undefined): Extra | undefine
   const rest = unread(NAME, body, READ).extra?.[NAME]
   const own = someFields({
     ...rest,
-    ...defined({
-      thinking: someFields(thinkingExtra(body['thinking'])),
-      output_config: someFields(outputConfig),
-      [BILLING]: billing?.text
-    })
+    ...below('thinking', thinkingExtra(body['thinking'])),
+    ...below('output_config', outputConfig),
+    ...defined({ [BILLING]: billing?.text })
   })
   return own === undefined ? undefined : { [NAME]: own }
+}
+
+/** Fields of an object in the request, by their paths: so they are declared where they cannot be said. */
+function below(name: string, object: Fields): Fields {
+  return Object.fromEntries(Object.entries(object).map(([key, value]) => [`${name}.${key}`, value]))
+}
+
+function takeBelow(name: string, from: Record<string, unknown>): Fields {
+  const paths = Object.keys(from).filter(path => path.startsWith(`${name}.`))
+  const taken = paths.map(path => [path.slice(name.length + 1), from[path]])
+  for (const path of paths) delete from[path]
+  return Object.fromEntries(taken)
 }
 
 export function encodeRequest(chat: ChatRequest, flavour: Flavour = 'official'): EncodedRequest | Failure {
@@ -111,10 +121,12 @@ export function encodeRequest(chat: ChatRequest, flavour: Flavour = 'official'):
   const dropped = new Dropped(NAME)
   const writer = new BlockWriter(dropped, flavour)
   const extra = dropped.extra(chat.extra)
-  const { [BILLING]: billing, thinking: thinkingRest, output_config: outputRest, ...rest } = extra
+  const { [BILLING]: billing, ...rest } = extra
+  const thinkingRest = takeBelow('thinking', rest)
+  const outputRest = takeBelow('output_config', rest)
   const maxTokens = chat.maxTokens ?? defaultMaxTokens(chat.model)
   const { thinking, effort } = encodeReasoning(chat, maxTokens, dropped)
-  const outputConfig = { ...fields(outputRest), ...defined({ effort, format: encodeFormat(chat, dropped) }) }
+  const outputConfig = { ...outputRest, ...defined({ effort, format: encodeFormat(chat, dropped) }) }
   const tools = encodeTools(chat.tools, dropped)
   const body = {
     model: chat.model,
@@ -126,7 +138,7 @@ export function encodeRequest(chat: ChatRequest, flavour: Flavour = 'official'):
       tool_choice: encodeToolChoice(chat, tools, dropped),
       stop_sequences: encodeStop(chat.stop, dropped),
       ...encodeSampling(chat, thinking, dropped),
-      thinking: thinking === undefined ? undefined : { ...thinking, ...fields(thinkingRest) },
+      thinking: thinking === undefined ? undefined : { ...thinking, ...thinkingRest },
       output_config: someFields(outputConfig),
       metadata: chat.user === undefined ? undefined : { user_id: chat.user },
       service_tier: encodeTier(chat.serviceTier, dropped)

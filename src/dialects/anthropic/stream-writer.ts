@@ -31,6 +31,9 @@ interface Open {
   signed: boolean
 }
 
+/** No block of the hub has this number. */
+const NOBODYS = -1
+
 const PING = frame({ type: 'ping' })
 
 class AnthropicEncoder implements StreamEncoder {
@@ -72,15 +75,23 @@ class AnthropicEncoder implements StreamEncoder {
     }
   }
 
+  /** An empty delta. Where no block is open, one of text is opened for it, which the answer's own text goes on with. */
+  keepAlive(): string {
+    if (this.#over) return ''
+    const before =
+      this.#start() + (this.#open === undefined ? this.#startBlock(NOBODYS, { type: 'text', text: '' }) : '')
+    return before + (this.#open?.head ? `${this.#open.head}""}}\n\n` : PING)
+  }
+
   end(): string {
     if (this.#over) return ''
     return this.#fail(new Failure('upstream-failed', 'The answer ended before it was complete.'))
   }
 
   #start(usage?: Usage): string {
+    this.#usage = usage ?? this.#usage
     if (this.#started) return ''
     this.#started = true
-    this.#usage = usage
     const message = {
       id: messageId(this.#context),
       type: 'message',
@@ -95,6 +106,10 @@ class AnthropicEncoder implements StreamEncoder {
   }
 
   #startBlock(hubIndex: number, block: Block): string {
+    if (this.#open?.hubIndex === NOBODYS && block.type === 'text') {
+      this.#open = { ...this.#open, hubIndex }
+      return ''
+    }
     const before = this.#closeBlock()
     const start = this.#blockStart(block)
     if (start === undefined) return before

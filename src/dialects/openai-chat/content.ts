@@ -114,6 +114,7 @@ export class ContentWriter {
         return this.#document(block)
       case 'foreign':
         if (block.dialect === NAME) return [{ ...block.value }]
+        if (block.text !== undefined) return [{ type: 'text', text: block.text }]
         return this.#drop(string(block.value['type']) ?? 'content')
       default:
         return this.#drop(block.type.replace('-', '_'))

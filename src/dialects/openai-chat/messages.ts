@@ -150,7 +150,7 @@ class MessageWriter {
     if (turn.role === 'system') return [this.#systemMessage(turn.extra?.[NAME] ?? {}, turn.blocks)]
     const extra = this.#dropped.extra(turn.extra, 'messages.')
     const results = turn.blocks.filter(isResult)
-    const moved = results.flatMap(result => result.blocks.filter(block => block.type !== 'text'))
+    const moved = results.flatMap(result => result.blocks.filter(isMedia))
     const rest = [...moved, ...turn.blocks.filter(block => !isResult(block))]
     const messages = results.map(result => this.#result(result))
     if (rest.length === 0 && messages.length > 0) return messages
@@ -166,7 +166,7 @@ class MessageWriter {
 
   /** A message of a tool is text: what else there is comes in the user's message after it. */
   #result(result: ToolResultBlock): object {
-    const texts = result.blocks.filter(block => block.type === 'text')
+    const texts = result.blocks.filter(block => !isMedia(block))
     const extra = this.#dropped.extra(result.extra, 'messages.')
     const isMoved = texts.length === 0 && result.blocks.length > 0
     const said = isMoved ? '[in the next message]' : this.#content.content(texts)
@@ -213,6 +213,9 @@ class MessageWriter {
     return { id, type: 'function', function: { name, arguments: text } }
   }
 }
+
+const MEDIA: ReadonlySet<string> = new Set(['image', 'document', 'audio'])
+const isMedia = ({ type }: Block): boolean => MEDIA.has(type)
 
 const ASSISTANT_BLOCKS: ReadonlySet<string> = new Set(['text', 'thinking', 'tool-call'])
 

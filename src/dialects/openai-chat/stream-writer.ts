@@ -58,10 +58,14 @@ class OpenAIChatEncoder implements StreamEncoder {
       case 'failure':
         return this.#fail(event.failure)
       case 'ping':
-        return this.#chunk('{}')
+        return this.keepAlive()
       case 'block-extra':
         return ''
     }
+  }
+
+  keepAlive(): string {
+    return this.#over ? '' : this.#start() || this.#chunk('{}')
   }
 
   end(): string {
