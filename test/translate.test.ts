@@ -11,7 +11,6 @@ import type { ChatEvent } from '../src/chat/events.ts'
 import { Failure } from '../src/chat/failure.ts'
 import type { ChatRequest } from '../src/chat/request.ts'
 import type { Translator } from '../src/dialects/dialect.ts'
-import { SseReader } from '../src/lib/sse.ts'
 import {
   CASES,
   CONTEXT,
@@ -359,22 +358,24 @@ t.test('what is not understood is declared or refused, and what is Anthropic’s
   for (const translate of [anthropic, openai]) t.match(translate.decodeRequest({}), { details: { field: 'messages' } })
 })
 
-// The frames themselves.
-
-function framesOf(text: string, cut: number, limit?: number): [SseReader, string[]] {
-  const reader = new SseReader(limit)
-  const bytes = Buffer.from(text)
-  const found = []
-  for (let at = 0; at < bytes.length; at += cut) found.push(...reader.push(bytes.subarray(at, at + cut)))
-  return [reader, [...found, ...reader.end()].map(({ event = '', data }) => `${event}|${data}`)]
-}
-
-t.test('frames are read however they are written and cut', async t => {
-  const text =
-    '\ufeff: hello\n\nevent: a\ndata: 1\r\ndata:2\r\nid: 7\r\n\r\ndata\r\revent: lost\n\ndata: ü🙂\n\n\ndata: last'
-  for (const cut of CUTS) {
-    t.same(framesOf(text, Math.min(cut, 1_000))[1], ['a|1\n2', '|', '|ü🙂', '|last'], `cut at ${cut}`)
-    const [reader, found] = framesOf(`data: 1\n\ndata: ${'x'.repeat(500)}\n\ndata: 2\n\n`, Math.min(cut, 1_000), 200)
-    t.same([reader.overflowed, found], [true, ['|1']], `too long, cut at ${cut}`)
-  }
+t.test('sampling and thinking fit the model of Anthropic that they go to', async t => {
+  const messages = [{ role: 'user', content: 'Hi' }]
+  const asked = (model: string, more: object) => encoded(anthropic, openai.decodeRequest({ model, messages, ...more }))
+  t.match(asked('claude-sonnet-4-5', { temperature: 0.5, top_p: 0.9 }), {
+    body: { temperature: 0.5, top_p: undefined },
+    dropped: ['top_p']
+  })
+  t.match(asked('claude-sonnet-4-20250514', { temperature: 0.5, top_p: 0.9 }), { body: { top_p: 0.9 }, dropped: [] })
+  t.match(asked('claude-opus-4-8', { temperature: 0.5, top_p: 1 }), {
+    body: { temperature: undefined },
+    dropped: ['temperature']
+  })
+  t.match(asked('claude-opus-4-6', { reasoning_effort: 'high' }).body, {
+    thinking: { type: 'adaptive' },
+    output_config: { effort: 'high' }
+  })
+  t.match(asked('claude-haiku-4-5', { reasoning_effort: 'high', max_tokens: 4_000 }).body, {
+    thinking: { budget_tokens: 2_000 }
+  })
+  t.match(asked('claude-3-haiku-20240307', {}).body, { max_tokens: 4_096, thinking: undefined })
 })

@@ -6,7 +6,7 @@ import type { EncodedRequest, Flavour } from '../dialect.ts'
 import { Dropped } from '../dropped.ts'
 import { defined, fields, list, number, someFields, string, unread } from '../read.ts'
 import { BlockWriter, decodeContent, NAME } from './blocks.ts'
-import { decodeReasoning, encodeReasoning, thinkingExtra } from './thinking.ts'
+import { decodeReasoning, encodeReasoning, thinkingExtra, versionOf } from './thinking.ts'
 import { decodeToolChoice, decodeTools, encodeToolChoice, encodeTools } from './tools.ts'
 
 const READ = new Set([
@@ -192,23 +192,28 @@ function encodeStop(stop: readonly string[] | undefined, dropped: Dropped): stri
   return visible.length > 0 ? visible : undefined
 }
 
-function encodeSampling(
-  { sampling = {}, reasoning }: ChatRequest,
-  thinking: object | undefined,
-  dropped: Dropped
-): Fields {
-  const { temperature, topP, topK } = sampling
-  const others = { seed: sampling.seed, min_p: sampling.minP, frequency_penalty: sampling.frequencyPenalty }
-  for (const [name, value] of Object.entries({ ...others, presence_penalty: sampling.presencePenalty }))
-    if (value !== undefined && value !== 0) dropped.add(name)
-  // Thinking excludes them. A budget is Anthropic's own word, and its clients know.
-  if (thinking !== undefined && reasoning?.mode === 'on' && reasoning.budget === undefined) {
+function encodeSampling(chat: ChatRequest, thinking: object | undefined, dropped: Dropped): Fields {
+  const { sampling = {}, reasoning, model } = chat
+  const { temperature, topP, topK, seed, minP, frequencyPenalty, presencePenalty } = sampling
+  const unknown = { seed, min_p: minP, frequency_penalty: frequencyPenalty, presence_penalty: presencePenalty }
+  for (const [name, value] of Object.entries(unknown)) if (value !== undefined && value !== 0) dropped.add(name)
+  // Thinking excludes them (where there is a budget, Anthropic's own client has chosen both), and so do models from 4.7 on.
+  const ours = thinking !== undefined && reasoning?.mode === 'on' && reasoning.budget === undefined
+  if (ours || versionOf(model) >= 407) {
     for (const [name, value] of Object.entries({ temperature, top_p: topP, top_k: topK }))
-      if (value !== undefined) dropped.add(name)
+      if (value !== undefined && value !== 1) dropped.add(name)
     return {}
   }
   if (temperature !== undefined && temperature > 1) dropped.add('temperature')
-  return { temperature: temperature === undefined ? undefined : Math.min(1, temperature), top_p: topP, top_k: topK }
+  const both = temperature !== undefined && topP !== undefined
+  // From 4.1 on a model takes one of them.
+  const isTooMuch = both && topP < 1 && versionOf(model) >= 401
+  if (isTooMuch) dropped.add('top_p')
+  return {
+    temperature: temperature === undefined ? undefined : Math.min(1, temperature),
+    top_p: isTooMuch || (both && topP === 1) ? undefined : topP,
+    top_k: topK
+  }
 }
 
 function encodeTier(tier: string | undefined, dropped: Dropped): string | undefined {

@@ -45,7 +45,7 @@ export function encodeReasoning(chat: ChatRequest, maxTokens: number, dropped: D
     return {}
   }
   if (mode === 'adaptive') return { thinking: { type: 'adaptive' }, ...said }
-  if (budget === undefined && thinksAdaptively(model)) return { thinking: { type: 'adaptive' }, ...said }
+  if (budget === undefined && versionOf(model) >= 406) return { thinking: { type: 'adaptive' }, ...said }
   const wanted = Math.max(LEAST, budget ?? budgetOf(effort ?? 'medium'))
   if (wanted < maxTokens) return withBudget(wanted, budget === undefined ? {} : said)
   if (maxTokens > LEAST) return withBudget(Math.max(LEAST, maxTokens >> 1), budget === undefined ? {} : said)
@@ -57,9 +57,10 @@ function withBudget(budget_tokens: number, said: Thinking): Thinking {
   return { thinking: { type: 'enabled', budget_tokens }, ...said }
 }
 
-function thinksAdaptively(model: string): boolean {
-  const [, major, minor = '0'] = /claude-[a-z]+-(\d{1,2})(?:[-.](\d{1,2})(?!\d))?/.exec(model) ?? []
-  return major !== undefined && (Number(major) > 4 || (Number(major) === 4 && Number(minor) >= 6))
+/** 406 for `claude-opus-4-6`; 0 for a name without a version: nothing is known of it. */
+export function versionOf(model: string): number {
+  const [, major = '0', minor = '0'] = /claude-[a-z]+-(\d{1,2})(?!\d)(?:[-.](\d{1,2})(?!\d))?/.exec(model) ?? []
+  return 100 * Number(major) + Number(minor)
 }
 
 export const thinkingExtra = (value: unknown): Fields => {
