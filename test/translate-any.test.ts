@@ -7,6 +7,11 @@ import type { FinishReason } from '../src/chat/answer.ts'
 import type { Block } from '../src/chat/block.ts'
 import type { ChatEvent } from '../src/chat/events.ts'
 import { Failure } from '../src/chat/failure.ts'
+import { anthropic as demoAnthropic } from '../src/demo/anthropic.ts'
+import type { Writer } from '../src/demo/frames.ts'
+import { openaiChat as demoOpenAI } from '../src/demo/openai-chat.ts'
+import type { Orders } from '../src/demo/orders.ts'
+import { replyTo } from '../src/demo/reply.ts'
 import { parseObject, repairObject } from '../src/lib/json-repair.ts'
 import {
   CASES,
@@ -117,6 +122,120 @@ t.test('any answer survives OpenAI’s stream, but for where its texts are cut',
     }),
     { numRuns: 300 }
   )
+})
+
+const NONE: Orders = {
+  pace: 0,
+  firstByte: 0,
+  fail: undefined,
+  retryAfter: undefined,
+  text: undefined,
+  thinking: undefined,
+  chunks: undefined
+}
+
+t.test('an answer of the demo is the same in one piece and streamed, in both dialects', async t => {
+  const tools = ['get_weather', 'get_time'].map(name => ({ name, schema: { type: 'object' } }))
+  const base = {
+    results: [],
+    toolChoice: 'auto',
+    parallel: true,
+    schema: undefined,
+    cap: undefined,
+    stops: [],
+    input: 7
+  } as const
+  const asks: [prompt: string, orders: Partial<Orders>][] = [
+    ['Hello', {}],
+    ['Hello', { thinking: 'Let me think.', chunks: 40 }],
+    ['Call get_weather and get_time', { thinking: 'Both.', text: 'I look.' }],
+    ['Call get_time with {"zone": "Ünïx 🙂", "list": [1, {"a": "\\""}]}', {}]
+  ]
+  const demos: [string, Writer][] = [
+    ['anthropic', demoAnthropic],
+    ['openai-chat', demoOpenAI]
+  ]
+  for (const [prompt, orders] of asks) {
+    const reply = replyTo({ ...base, prompt, tools }, { ...NONE, ...orders }, 'abc', 'demo')
+    const said = demos.map(([name, writer]) => {
+      const body = { stream_options: { include_usage: true } }
+      const streamed = events(translator(name), writer.encodeStream(reply, body).join(''), 7)
+      const answer = translator(name).decodeAnswer(writer.encodeAnswer(reply, body))
+      if (answer instanceof Failure) throw new Error(answer.message)
+      const lines = summary(streamed).map(line => line.replace(/ \{"anthropic".*|^(?:toolu|call)_/, ''))
+      const whole = answer.blocks.map(
+        block => titleOf(block) + ('text' in block ? block.text : 'input' in block ? block.input : '')
+      )
+      t.same(
+        lines,
+        [...whole.map(line => line.replace(/^(?:toolu|call)_/, '')), `= ${answer.finish}`],
+        `${prompt}, ${name}`
+      )
+      t.same(streamed.findLast(event => event.type === 'usage')?.usage, answer.usage)
+      return lines
+    })
+    t.same(said[0], said[1], prompt)
+  }
+})
+
+t.test('what only one dialect knows survives its own streams and answers', async t => {
+  const blocks = [
+    { type: 'redacted_thinking', data: 'ZW4=' },
+    { type: 'server_tool_use', id: 's1', name: 'web_search', input: {} },
+    {
+      type: 'web_search_tool_result',
+      tool_use_id: 's1',
+      content: [{ type: 'web_search_result', url: 'https://example.com' }]
+    },
+    { type: 'text', text: '' }
+  ]
+  const deltas: Record<number, object[]> = {
+    1: [{ type: 'input_json_delta', partial_json: '{"query":"x"}' }],
+    3: [
+      { type: 'text_delta', text: 'As it says.' },
+      { type: 'citations_delta', citation: { type: 'page', cited_text: 'x' } }
+    ]
+  }
+  const usage = { input_tokens: 5, cache_creation_input_tokens: 0, cache_read_input_tokens: 0, output_tokens: 3 }
+  const message = { id: 'msg_x1', type: 'message', role: 'assistant', model: 'a-model', content: [], stop_reason: null }
+  const wire = [
+    { type: 'message_start', message: { ...message, stop_sequence: null, usage } },
+    { type: 'ping' },
+    ...blocks.flatMap((content_block, index) => [
+      { type: 'content_block_start', index, content_block },
+      ...(deltas[index] ?? []).map(delta => ({ type: 'content_block_delta', index, delta })),
+      { type: 'content_block_stop', index }
+    ]),
+    { type: 'message_delta', delta: { stop_reason: 'pause_turn', stop_sequence: null, container: { id: 'c' } }, usage },
+    { type: 'message_stop' }
+  ]
+  const sse = wire.map(event => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join('')
+  const again = stream(anthropic, events(anthropic, sse).slice(0, 1).concat(events(anthropic, sse).slice(2)))
+  t.equal(again, sse)
+  t.same(summary(events(openai, stream(openai, events(anthropic, sse)))), ['text: As it says.', '= stop'])
+  const choice = {
+    index: 0,
+    message: { role: 'assistant', content: 'Hi', refusal: null },
+    logprobs: { content: [] },
+    finish_reason: 'stop'
+  }
+  const answer = {
+    id: 'chatcmpl-x1',
+    object: 'chat.completion',
+    created: CONTEXT.created,
+    model: 'a-model',
+    choices: [choice, { ...choice, index: 1 }],
+    usage: {
+      prompt_tokens: 1,
+      completion_tokens: 2,
+      total_tokens: 3,
+      prompt_tokens_details: { cached_tokens: 0 },
+      completion_tokens_details: { reasoning_tokens: 0 }
+    },
+    system_fingerprint: 'fp'
+  }
+  const decoded = openai.decodeAnswer(answer)
+  t.same(decoded instanceof Failure ? decoded : openai.encodeAnswer(decoded, CONTEXT), answer)
 })
 
 const edits = fc.array(fc.tuple(fc.nat(), fc.nat(40), fc.string({ unit: 'binary', maxLength: 8 })), {
