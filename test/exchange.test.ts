@@ -504,11 +504,16 @@ t.test('the next target is tried, then the declared fallback, before the client 
   await bad.close()
 })
 
-t.test('a target that does not speak the dialect of the client says so', async t => {
+t.test('a target that does not speak the dialect of the client, and to which nothing translates, says so', async t => {
   await withUpstream({ status: 200, headers: JSON_HEADERS, chunks: [ANSWER] }, async (gateway, upstream) => {
-    const answer = await post(`${gateway.url}/v1/messages`, { ...ASK, max_tokens: 5 })
-    t.equal(answer.status, 400)
-    t.match(answer.json, { type: 'error', error: { message: /speaks openai-chat/ } })
+    for (const [path, message] of [
+      ['/v1beta/models/m:generateContent', /speaks openai-chat; this version cannot serve chat of gemini/],
+      ['/v1/messages/count_tokens', /cannot serve count-tokens of anthropic/]
+    ] as const) {
+      const answer = await post(gateway.url + path, { ...ASK, max_tokens: 5 })
+      t.equal(answer.status, 400)
+      t.match(errorOf(answer.json)['message'], message)
+    }
     t.equal(upstream.requests.length, 0)
   })
 })

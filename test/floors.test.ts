@@ -5,7 +5,9 @@ import t from 'tap'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
 const floors = new Map<string, number>()
-for (const [, floor, rooms] of readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8').matchAll(/^\| (\d) \| ([^|]+) \|/gm)) {
+for (const [, floor, rooms] of readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8').matchAll(
+  /^\| (\d) \| ([^|]+) \|/gm
+)) {
   for (const room of rooms?.split(',') ?? []) floors.set(room.trim(), Number(floor))
 }
 

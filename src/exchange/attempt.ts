@@ -1,9 +1,11 @@
 import { Failure } from '../chat/failure.ts'
+import type { Usage } from '../chat/usage.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { DIALECTS } from '../dialects/index.ts'
 import type { WireHeaders } from '../lib/wire.ts'
 import type { Surface } from '../providers/surface.ts'
 import { Excerpt, FrameGate } from '../relay/pass.ts'
+import type { Translated, Translation } from '../relay/translate.ts'
 import type { Target } from '../routing/target.ts'
 import type { CallReceiver } from '../upstream/call.ts'
 
@@ -19,7 +21,7 @@ export interface AttemptOwner {
   begin(status: number, headers: WireHeaders, length: number | undefined): void
   /** False: the attempt waits until it is resumed. */
   write(chunk: Buffer): void
-  finish(excerpt: Excerpt, last: Buffer | undefined): void
+  finish(usage: Usage | undefined, last: Buffer | undefined): void
   failed(failure: Failure, answer?: ErrorAnswer): void
 }
 
@@ -33,13 +35,25 @@ type Mode = 'waiting' | 'error' | 'whole' | 'frames' | 'raw'
 const MAX_WHOLE = 8 * 1024 * 1024
 const MAX_ERROR = 64 * 1024
 
-/** One try at one target in the client's own dialect. */
+export interface AttemptSettings {
+  readonly target: Target
+  readonly surface: Surface
+  /** The client asked for a stream. */
+  readonly stream: boolean
+  /** A stream of this operation says when it is complete. */
+  readonly checksEnd: boolean
+  /** The way back, when client and upstream speak different dialects; else the bytes pass. */
+  readonly translation: Translation | undefined
+}
+
+/** One try at one target. */
 export class Attempt implements CallReceiver {
   readonly target: Target
   readonly startedAt = performance.now()
   readonly #dialect: Dialect
   readonly #stream: boolean
   readonly #checksEnd: boolean
+  readonly #translation: Translation | undefined
   readonly #owner: AttemptOwner
   readonly #excerpt = new Excerpt()
   readonly #gate = new FrameGate()
@@ -49,11 +63,12 @@ export class Attempt implements CallReceiver {
   #kept: Buffer[] = []
   #begun = false
 
-  constructor(target: Target, surface: Surface, stream: boolean, checksEnd: boolean, owner: AttemptOwner) {
-    this.target = target
-    this.#dialect = DIALECTS[surface.dialect]
-    this.#stream = stream
-    this.#checksEnd = checksEnd
+  constructor(settings: AttemptSettings, owner: AttemptOwner) {
+    this.target = settings.target
+    this.#dialect = DIALECTS[settings.surface.dialect]
+    this.#stream = settings.stream
+    this.#checksEnd = settings.checksEnd
+    this.#translation = settings.translation
     this.#owner = owner
   }
 
@@ -63,6 +78,7 @@ export class Attempt implements CallReceiver {
     const type = headers['content-type']
     if (status < 200 || status > 299) this.#mode = 'error'
     else if (typeof type === 'string' && type.startsWith('text/event-stream')) this.#mode = 'frames'
+    else if (this.#translation !== undefined) this.#mode = 'whole'
     else if (!this.#stream && (typeof type !== 'string' || type.startsWith('application/json'))) this.#mode = 'whole'
     else this.#mode = 'raw'
   }
@@ -71,6 +87,7 @@ export class Attempt implements CallReceiver {
     this.#excerpt.add(chunk)
     switch (this.#mode) {
       case 'frames': {
+        if (this.#translation !== undefined) return this.#passTranslated(this.#translation.push(chunk))
         const frames = this.#gate.push(chunk)
         if (frames !== undefined) this.#pass(frames)
         return
@@ -79,7 +96,7 @@ export class Attempt implements CallReceiver {
         return this.#pass(chunk)
       case 'whole':
         this.#kept.push(chunk)
-        if (this.#excerpt.bytes > MAX_WHOLE) this.#stopKeeping()
+        if (this.#excerpt.bytes > MAX_WHOLE && this.#translation === undefined) this.#stopKeeping()
         return
       default:
         if (this.#excerpt.bytes <= MAX_ERROR) this.#kept.push(chunk)
@@ -91,18 +108,44 @@ export class Attempt implements CallReceiver {
       case 'error':
         return this.#failWith(Buffer.concat(this.#kept))
       case 'whole':
-        this.#owner.begin(this.#status, this.#headers, this.#excerpt.bytes)
-        return this.#owner.finish(this.#excerpt, this.#kept.length === 1 ? this.#kept[0] : Buffer.concat(this.#kept))
+        return this.#endWhole(this.#kept.length === 1 ? (this.#kept[0] as Buffer) : Buffer.concat(this.#kept))
       case 'frames':
         return this.#endFrames()
       default:
         if (!this.#begun) this.#owner.begin(this.#status, this.#headers, this.#excerpt.bytes)
-        return this.#owner.finish(this.#excerpt, undefined)
+        return this.#owner.finish(this.#excerpt.usage(this.#dialect), undefined)
     }
   }
 
   onFailure(failure: Failure): void {
     this.#owner.failed(failure)
+  }
+
+  #endWhole(bytes: Buffer): void {
+    const answer = this.#translation === undefined ? bytes : this.#translate(this.#translation, bytes)
+    if (answer instanceof Failure) return this.#owner.failed(answer)
+    this.#owner.begin(this.#status, this.#headers, answer.length)
+    this.#owner.finish(this.#translation?.usage ?? this.#excerpt.usage(this.#dialect), answer)
+  }
+
+  #translate(translation: Translation, bytes: Buffer): Buffer | Failure {
+    if (this.#stream) return this.#wrong('answered as a whole, though a stream was asked for')
+    const answer = translation.answer(bytes)
+    return answer instanceof Failure ? this.#wrong(`cannot be understood: ${answer.message}`, answer) : answer
+  }
+
+  #wrong(what: string, failure?: Failure): Failure {
+    return new Failure(failure?.kind ?? 'upstream-failed', `${this.target.place} ${what}`, failure?.details ?? {})
+  }
+
+  #passTranslated({ text, failure }: Translated): void {
+    // A stream that fails with its first event has sent nothing yet, so it can still be a proper status.
+    if (text !== '' && !(failure !== undefined && !this.#begun)) {
+      if (!this.#begun) this.#owner.begin(this.#status, this.#headers, undefined)
+      this.#begun = true
+      this.#owner.write(Buffer.from(text))
+    }
+    if (failure !== undefined) this.#owner.failed(this.#wrong(`failed: ${failure.message}`, failure))
   }
 
   #pass(chunk: Buffer): void {
@@ -127,6 +170,12 @@ export class Attempt implements CallReceiver {
     const { place } = this.target
     if (this.#excerpt.bytes === 0)
       return this.#owner.failed(new Failure('upstream-failed', `${place} answered with an empty stream.`))
+    if (this.#translation !== undefined) {
+      const last = this.#translation.end()
+      this.#passTranslated(last)
+      if (last.failure === undefined) this.#owner.finish(this.#translation.usage, undefined)
+      return
+    }
     if (this.#checksEnd && !this.#dialect.streamEnded(this.#excerpt.tail())) {
       return this.#owner.failed(
         new Failure('upstream-failed', `${place} ended its stream before the answer was complete.`, {
@@ -136,7 +185,7 @@ export class Attempt implements CallReceiver {
     }
     const rest = this.#gate.rest()
     if (rest !== undefined) this.#pass(rest)
-    this.#owner.finish(this.#excerpt, undefined)
+    this.#owner.finish(this.#excerpt.usage(this.#dialect), undefined)
   }
 
   #failWith(body: Buffer): void {
@@ -159,7 +208,7 @@ export class Attempt implements CallReceiver {
       ...(status === 404 &&
         !isJson && { recommendations: ['Is api_base right? This address does not look like a model server.'] })
     })
-    const speaksForItself = isJson && PASSED_AS_IS.has(read.kind)
+    const speaksForItself = this.#translation === undefined && isJson && PASSED_AS_IS.has(read.kind)
     this.#owner.failed(failure, speaksForItself ? { status, headers: this.#headers, body } : undefined)
   }
 }

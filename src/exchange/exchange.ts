@@ -1,4 +1,5 @@
 import { Failure } from '../chat/failure.ts'
+import type { ChatRequest } from '../chat/request.ts'
 import type { Usage } from '../chat/usage.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { DIALECTS } from '../dialects/index.ts'
@@ -6,7 +7,7 @@ import { byteLength } from '../lib/splice.ts'
 import type { WireHeaders } from '../lib/wire.ts'
 import type { Surface } from '../providers/surface.ts'
 import { operationPath } from '../providers/surface.ts'
-import type { Excerpt } from '../relay/pass.ts'
+import { canTranslate, readRequest, type Translation, writeRequest } from '../relay/translate.ts'
 import type { Resolved } from '../routing/routes.ts'
 import { shuffled, surfaceFor, type Target, upstreamModel } from '../routing/target.ts'
 import { Call } from '../upstream/call.ts'
@@ -37,6 +38,9 @@ export class Exchange implements AttemptOwner, Running {
   #model = ''
   #attempts: AttemptRecord[] = []
   #lastFailure: Failure | undefined
+  /** Read once, when a target needs it: the same conversation is written for each that does. */
+  #chat: ChatRequest | Failure | undefined
+  #dropped: readonly string[] = []
   /** Attempts that went out. */
   #sent = 0
   #status = 0
@@ -77,7 +81,7 @@ export class Exchange implements AttemptOwner, Running {
     for (;;) {
       const [target, ...rest] = this.#queue
       if (target === undefined) {
-        if (!this.#fallBack())
+        if (this.#lastFailure?.tryNext === false || !this.#fallBack())
           return this.#fail(this.#lastFailure ?? new Failure('unavailable', 'No target serves this model now.'))
         continue
       }
@@ -102,44 +106,57 @@ export class Exchange implements AttemptOwner, Running {
 
   /** False when this target cannot take the request at all. */
   #try(target: Target): boolean {
-    const inbound = this.#inbound
-    const surface = surfaceFor(target, inbound.dialect)
-    if (surface === undefined) {
-      const spoken = target.surfaces.map(row => row.dialect).join(', ')
-      this.#lastFailure = new Failure(
-        'unsupported',
-        `${target.place} speaks ${spoken}; this route speaks ${inbound.dialect}, and this version does not translate between them.`,
-        {
-          recommendations: [`Pin \`dialect: ${inbound.dialect}\` on the entry if the server speaks it too.`]
-        }
-      )
-      return false
-    }
+    const { dialect } = this.#inbound
     const resolved = this.#resolved as Resolved
     this.#model = upstreamModel(target, resolved.asked, resolved.captured)
-    const body = bodyFor(inbound, target, surface, this.#model)
-    if (body instanceof Failure) {
-      this.#lastFailure = body
-      this.#queue = []
-      return false
+    const own = surfaceFor(target, dialect)
+    const prepared = own === undefined ? this.#translated(target) : this.#passed(target, own)
+    if (!(prepared instanceof Failure)) {
+      this.#send(target, prepared)
+      return true
     }
-    this.#send(target, surface, body)
-    return true
+    this.#lastFailure = prepared
+    // What the client got wrong is wrong for every target.
+    if (!prepared.tryNext) this.#queue = []
+    return false
   }
 
-  #send(target: Target, surface: Surface, body: readonly Buffer[]): void {
+  #passed(target: Target, surface: Surface): Prepared | Failure {
+    const body = bodyFor(this.#inbound, target, surface, this.#model)
+    return body instanceof Failure ? body : { surface, body, dropped: [], translation: undefined }
+  }
+
+  /** Through the hub, to the first of the target's dialects that can be reached. */
+  #translated(target: Target): Prepared | Failure {
     const inbound = this.#inbound
-    const headers = upstreamHeaders(inbound.headers, surface, target.provider === 'demo')
+    const surface = target.surfaces.find(row => canTranslate(this.#dialect, DIALECTS[row.dialect]))
+    if (surface === undefined || inbound.operation !== 'chat') return cannotSpeak(target, inbound)
+    this.#chat ??= readRequest(this.#dialect, inbound.body.chunks)
+    if (this.#chat instanceof Failure) return this.#chat
+    const { maxTokens } = this.#chat
+    const limit = target.maxTokens === undefined ? maxTokens : Math.min(maxTokens ?? target.maxTokens, target.maxTokens)
+    const chat = { ...this.#chat, model: this.#model, ...(limit !== undefined && { maxTokens: limit }) }
+    const context = { id: inbound.id, model: inbound.model ?? this.#model, created: Math.floor(Date.now() / 1000) }
+    const written = writeRequest(chat, this.#dialect, DIALECTS[surface.dialect], target.flavour, context)
+    if (written instanceof Failure) return written
+    return { surface, body: [written.body], dropped: written.dropped, translation: written.translation }
+  }
+
+  #send(target: Target, { surface, body, dropped, translation }: Prepared): void {
+    const inbound = this.#inbound
+    const headers = upstreamHeaders(inbound.headers, surface, target.provider === 'demo', translation !== undefined)
+    this.#dropped = dropped
+    for (const field of dropped) this.#gateway.metrics.droppedField(inbound.dialect, surface.dialect, field)
     const bodyLength = byteLength(body)
     if (body.length > 1) headers.push('content-length', String(bodyLength))
     const checksEnd = inbound.operation === 'chat' || inbound.operation === 'completions'
-    const attempt = new Attempt(target, surface, inbound.stream, checksEnd, this)
+    const attempt = new Attempt({ target, surface, stream: inbound.stream, checksEnd, translation }, this)
     this.#attempt = attempt
     this.#sent++
     if (this.#attempts.length === 0) this.#overhead = attempt.startedAt - inbound.receivedAt
     const request = {
       method: 'POST',
-      path: surface.base + this.#path(surface) + inbound.query,
+      path: surface.base + this.#path(surface) + (translation === undefined ? inbound.query : ''),
       headers,
       body,
       bodyLength
@@ -174,12 +191,12 @@ export class Exchange implements AttemptOwner, Running {
     if (!this.#client.write(chunk)) this.#call?.pause()
   }
 
-  finish(excerpt: Excerpt, last: Buffer | undefined): void {
+  finish(usage: Usage | undefined, last: Buffer | undefined): void {
     if (this.#over) return
     this.#bytesOut += last?.length ?? 0
     this.#client.end(last)
     this.#note('ok')
-    this.#settle(excerpt.usage(this.#dialect), undefined)
+    this.#settle(usage, undefined)
   }
 
   failed(failure: Failure, answer?: ErrorAnswer): void {
@@ -260,6 +277,7 @@ export class Exchange implements AttemptOwner, Running {
     const headers = ['x-task-id', this.#inbound.id]
     if (this.#attempt !== undefined)
       headers.push('x-provider', this.#attempt.target.provider, 'x-model', headerSafe(this.#model))
+    if (this.#dropped.length > 0) headers.push('x-gateway-dropped', headerSafe(this.#dropped.join(', ').slice(0, 2000)))
     headers.push(
       'x-gateway-attempts',
       String(this.#sent),
@@ -325,6 +343,7 @@ export class Exchange implements AttemptOwner, Running {
       status,
       attempts: this.#attempts,
       usage,
+      dropped: this.#dropped,
       firstByteMilliseconds: firstByte,
       milliseconds,
       overheadMilliseconds: this.#overhead,
@@ -337,6 +356,22 @@ export class Exchange implements AttemptOwner, Running {
     }
     this.#gateway.settled(record, failure?.details.cause)
   }
+}
+
+/** A request as one target is sent it. */
+interface Prepared {
+  readonly surface: Surface
+  readonly body: readonly Buffer[]
+  readonly dropped: readonly string[]
+  readonly translation: Translation | undefined
+}
+
+function cannotSpeak(target: Target, inbound: Inbound): Failure {
+  const spoken = target.surfaces.map(row => row.dialect).join(', ')
+  const message = `${target.place} speaks ${spoken}; this version cannot serve ${inbound.operation} of ${inbound.dialect} by it.`
+  return new Failure('unsupported', message, {
+    recommendations: [`Pin \`dialect: ${inbound.dialect}\` on the entry if the server speaks it too.`]
+  })
 }
 
 /** A model's name goes into a header, and a client may have chosen it. */

@@ -56,19 +56,23 @@ function remembered(names: ReadonlySet<string>, prefixes: readonly string[]): (n
 const forwarded = remembered(FORWARDED, FORWARDED_PREFIXES)
 const returned = remembered(RETURNED, RETURNED_PREFIXES)
 
+/** Headers that only the client's own dialect understands: they go in a pair with fields of the body. */
+const DIALECT_BOUND = /^(anthropic-|openai-|x-stainless-|x-goog-|accept$)/
+
 /** What the upstream is sent, as a flat list. */
-export function upstreamHeaders(client: WireHeaders, surface: Surface, toDemo: boolean): string[] {
+export function upstreamHeaders(client: WireHeaders, surface: Surface, toDemo: boolean, translated: boolean): string[] {
   const headers = surface.headers.slice()
   for (const name in client) {
     const value = client[name]
     if (value === undefined || surface.owned.has(name)) continue
+    if (translated && DIALECT_BOUND.test(name)) continue
     if (forwarded(name) || (toDemo && name.startsWith('x-demo-')))
       headers.push(name, Array.isArray(value) ? value.join(', ') : value)
   }
   if (client['content-type'] === undefined) headers.push('content-type', 'application/json')
   if (
     surface.dialect === 'anthropic' &&
-    client['anthropic-version'] === undefined &&
+    (translated || client['anthropic-version'] === undefined) &&
     !surface.owned.has('anthropic-version')
   ) {
     headers.push('anthropic-version', '2023-06-01')

@@ -24,6 +24,8 @@ export interface CallRecord {
   readonly status: number
   readonly attempts: readonly AttemptRecord[]
   readonly usage: Usage | undefined
+  /** What the upstream's dialect could not say, as field paths. */
+  readonly dropped: readonly string[]
   readonly firstByteMilliseconds: number | undefined
   readonly milliseconds: number
   readonly overheadMilliseconds: number

@@ -189,6 +189,7 @@ function compileTarget(
     surfaces: surfacesOf(preset, url, apiKey, upstream.headers, upstream.dialect),
     maxTokens: upstream.maxTokens,
     maxTokensField: preset.maxTokensField ?? 'max_tokens',
+    flavour: preset.flavour ?? (preset.local === true ? 'local' : 'compatible'),
     timeouts: upstream.timeouts,
     weight: upstream.weight,
     series: environment.metrics.target(name, route, upstream.provider)

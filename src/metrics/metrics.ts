@@ -2,6 +2,8 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import { CallSeries, type Count, countIn, Distribution, STATUS_CLASSES, TargetSeries } from './series.ts'
 import { METRICS, type MetricName, type MetricRow } from './table.ts'
 
+const MAX_DROPPED_FIELDS = 300
+
 type Labels = Record<string, string>
 interface Value {
   value: number
@@ -17,6 +19,7 @@ export class Metrics {
   readonly streamAborts = new Map<string, Count>()
   readonly reloads = new Map<string, Count>()
   readonly fallbacks = new Map<string, Count>()
+  readonly #dropped = new Map<string, Count>()
   /** By target, then by reason. */
   readonly #attempts = new Map<string, Map<string, Count>>()
   /** By model, provider and endpoint: targets that share a name share these. */
@@ -70,6 +73,14 @@ export class Metrics {
     countIn(this.fallbacks, JSON.stringify([from, to, reason])).add()
   }
 
+  /** Field names come from clients: the first few hundred are told apart. */
+  droppedField(from: string, to: string, field: string): void {
+    const plain = field.replace(/\[\d+\]/g, '[]').slice(0, 80)
+    const key = JSON.stringify([from, to, plain])
+    const known = this.#dropped.has(key) || this.#dropped.size < MAX_DROPPED_FIELDS
+    countIn(this.#dropped, known ? key : JSON.stringify([from, to, 'other'])).add()
+  }
+
   get contentType(): string {
     return this.#registry.contentType
   }
@@ -102,6 +113,11 @@ export class Metrics {
         return [...this.fallbacks].map(([key, count]) => {
           const [from = '', to = '', reason = ''] = JSON.parse(key) as string[]
           return { value: count.value, labels: { from, to, reason } }
+        })
+      case 'gateway_translation_dropped_total':
+        return [...this.#dropped].map(([key, count]) => {
+          const [from = '', to = '', field = ''] = JSON.parse(key) as string[]
+          return { value: count.value, labels: { from, to, field } }
         })
       case 'gateway_inflight':
         return [{ value: this.inflight, labels: {} }]

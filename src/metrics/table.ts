@@ -42,6 +42,11 @@ export const METRICS = {
   },
   gateway_inflight: { type: 'gauge', help: 'Requests being answered now.', labels: [] },
   gateway_stream_aborts_total: { type: 'counter', help: 'Streams that ended before their proper end.', labels: ['by'] },
+  gateway_translation_dropped_total: {
+    type: 'counter',
+    help: 'Fields of a request that the dialect of the upstream cannot say.',
+    labels: ['from', 'to', 'field']
+  },
   gateway_config_reloads_total: { type: 'counter', help: 'Attempts to load the configuration.', labels: ['result'] },
   gateway_config_generation: { type: 'gauge', help: 'Number of the configuration in force.', labels: [] },
   gen_ai_client_operation_duration_seconds: {

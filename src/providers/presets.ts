@@ -1,4 +1,4 @@
-import type { DialectName } from '../dialects/dialect.ts'
+import type { DialectName, Flavour } from '../dialects/dialect.ts'
 
 export type KeyHeader = 'bearer' | 'x-api-key' | 'x-goog-api-key' | 'none'
 
@@ -24,6 +24,8 @@ export interface Preset {
   readonly maxTokensField?: 'max_completion_tokens'
   /** Path below the base URL that answers cheaply when all is well. */
   readonly probe?: string
+  /** How much of a dialect it takes; `local` for a local one and else `compatible`, unless said. */
+  readonly flavour?: Flavour
   /** Runs on this machine: found by its port at the first start, works without a key. */
   readonly local?: boolean
   readonly docs?: string
@@ -67,6 +69,7 @@ export const PRESETS = {
     keyHeader: 'bearer',
     keyVariable: 'OPENAI_API_KEY',
     maxTokensField: 'max_completion_tokens',
+    flavour: 'official',
     probe: '/models',
     docs: 'https://platform.openai.com/docs/api-reference'
   },
@@ -76,6 +79,7 @@ export const PRESETS = {
     speaks: [messages],
     keyHeader: 'x-api-key',
     keyVariable: 'ANTHROPIC_API_KEY',
+    flavour: 'official',
     probe: '/v1/models',
     docs: 'https://docs.anthropic.com/en/api/overview'
   },
@@ -96,6 +100,7 @@ export const PRESETS = {
   sglang: local('SGLang', 30000, [chat], 'https://docs.sglang.ai'),
   'self-hosted': {
     title: 'A server of your own',
+    flavour: 'local',
     speaks: [messages, chat, responses],
     keyHeader: 'bearer',
     probe: '/health'

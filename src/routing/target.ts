@@ -1,4 +1,4 @@
-import type { DialectName } from '../dialects/dialect.ts'
+import type { DialectName, Flavour } from '../dialects/dialect.ts'
 import type { Wire } from '../lib/wire.ts'
 import type { TargetSeries } from '../metrics/series.ts'
 import type { Surface } from '../providers/surface.ts'
@@ -21,6 +21,8 @@ export interface Target {
   readonly maxTokens: number | undefined
   /** Where a missing cap is filled in, for OpenAI Chat. */
   readonly maxTokensField: 'max_tokens' | 'max_completion_tokens'
+  /** How much of a dialect it takes. */
+  readonly flavour: Flavour
   readonly timeouts: CallTimeouts
   readonly weight: number
   readonly series: TargetSeries

@@ -171,6 +171,7 @@ export class Passage implements Running {
       status,
       attempts: this.#noteAttempt(answered, clientGone),
       usage: undefined,
+      dropped: [],
       firstByteMilliseconds: firstByte,
       milliseconds,
       overheadMilliseconds: overhead,
