@@ -1,5 +1,4 @@
 import { Failure } from '../chat/failure.ts'
-import type { ChatRequest } from '../chat/request.ts'
 import type { Usage } from '../chat/usage.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { DIALECTS } from '../dialects/index.ts'
@@ -7,17 +6,17 @@ import { byteLength } from '../lib/splice.ts'
 import type { WireHeaders } from '../lib/wire.ts'
 import type { Surface } from '../providers/surface.ts'
 import { operationPath } from '../providers/surface.ts'
-import { canTranslate, readRequest, type Translation, writeRequest } from '../relay/translate.ts'
 import type { Resolved } from '../routing/routes.ts'
-import { shuffled, surfaceFor, type Target, upstreamModel } from '../routing/target.ts'
+import { shuffled, type Target, upstreamModel } from '../routing/target.ts'
 import { Call } from '../upstream/call.ts'
 import { Attempt, type AttemptOwner, type ErrorAnswer } from './attempt.ts'
-import { bodyFor } from './body.ts'
 import type { Gateway, Running } from './gateway.ts'
 import { addReturned, upstreamHeaders } from './headers.ts'
 import type { Client, Inbound } from './inbound.ts'
+import { Preparation, type Prepared } from './prepare.ts'
 import type { AttemptRecord, CallRecord } from './record.ts'
 import type { Runtime } from './runtime.ts'
+import { count } from './settle.ts'
 
 /** A client that waits this long has seen every name we could offer. */
 const MAX_FALLBACK_NAMES = 5
@@ -30,6 +29,7 @@ export class Exchange implements AttemptOwner, Running {
   readonly #inbound: Inbound
   readonly #client: Client
   readonly #dialect: Dialect
+  readonly #preparation: Preparation
   #resolved: Resolved | undefined
   #queue: readonly Target[] = []
   #triedNames: string[] = []
@@ -38,8 +38,6 @@ export class Exchange implements AttemptOwner, Running {
   #model = ''
   #attempts: AttemptRecord[] = []
   #lastFailure: Failure | undefined
-  /** Read once, when a target needs it: the same conversation is written for each that does. */
-  #chat: ChatRequest | Failure | undefined
   #dropped: readonly string[] = []
   /** Attempts that went out. */
   #sent = 0
@@ -57,6 +55,7 @@ export class Exchange implements AttemptOwner, Running {
     this.#inbound = inbound
     this.#client = client
     this.#dialect = DIALECTS[inbound.dialect]
+    this.#preparation = new Preparation(inbound)
     gateway.metrics.inflight++
     gateway.running.add(this)
   }
@@ -106,11 +105,9 @@ export class Exchange implements AttemptOwner, Running {
 
   /** False when this target cannot take the request at all. */
   #try(target: Target): boolean {
-    const { dialect } = this.#inbound
     const resolved = this.#resolved as Resolved
     this.#model = upstreamModel(target, resolved.asked, resolved.captured)
-    const own = surfaceFor(target, dialect)
-    const prepared = own === undefined ? this.#translated(target) : this.#passed(target, own)
+    const prepared = this.#preparation.for(target, this.#model)
     if (!(prepared instanceof Failure)) {
       this.#send(target, prepared)
       return true
@@ -119,27 +116,6 @@ export class Exchange implements AttemptOwner, Running {
     // What the client got wrong is wrong for every target.
     if (!prepared.tryNext) this.#queue = []
     return false
-  }
-
-  #passed(target: Target, surface: Surface): Prepared | Failure {
-    const body = bodyFor(this.#inbound, target, surface, this.#model)
-    return body instanceof Failure ? body : { surface, body, dropped: [], translation: undefined }
-  }
-
-  /** Through the hub, to the first of the target's dialects that can be reached. */
-  #translated(target: Target): Prepared | Failure {
-    const inbound = this.#inbound
-    const surface = target.surfaces.find(row => canTranslate(this.#dialect, DIALECTS[row.dialect]))
-    if (surface === undefined || inbound.operation !== 'chat') return cannotSpeak(target, inbound)
-    this.#chat ??= readRequest(this.#dialect, inbound.body.chunks)
-    if (this.#chat instanceof Failure) return this.#chat
-    const { maxTokens } = this.#chat
-    const limit = target.maxTokens === undefined ? maxTokens : Math.min(maxTokens ?? target.maxTokens, target.maxTokens)
-    const chat = { ...this.#chat, model: this.#model, ...(limit !== undefined && { maxTokens: limit }) }
-    const context = { id: inbound.id, model: inbound.model ?? this.#model, created: Math.floor(Date.now() / 1000) }
-    const written = writeRequest(chat, this.#dialect, DIALECTS[surface.dialect], target.flavour, context)
-    if (written instanceof Failure) return written
-    return { surface, body: [written.body], dropped: written.dropped, translation: written.translation }
   }
 
   #send(target: Target, { surface, body, dropped, translation }: Prepared): void {
@@ -314,22 +290,7 @@ export class Exchange implements AttemptOwner, Running {
     metrics.inflight--
     this.#gateway.running.remove(this)
     const inbound = this.#inbound
-    const milliseconds = performance.now() - inbound.receivedAt
-    const firstByte = this.#firstByteAt === 0 ? undefined : this.#firstByteAt - inbound.receivedAt
     const target = this.#attempt?.target
-    const series =
-      target === undefined ? metrics.call('other', 'none', inbound.endpoint) : target.series.call(inbound.endpoint)
-    const status = clientGone ? 499 : this.#status
-    series.status(status)
-    series.duration.observe(milliseconds / 1000)
-    metrics.overhead.observe(this.#overhead / 1000)
-    if (firstByte !== undefined && inbound.stream) series.firstToken.observe(firstByte / 1000)
-    if (usage !== undefined) {
-      series.inputTokens.observe(usage.input)
-      series.outputTokens.observe(usage.output)
-      if (inbound.stream && firstByte !== undefined && usage.output > 1)
-        series.perToken.observe((milliseconds - firstByte) / 1000 / (usage.output - 1))
-    }
     const record: CallRecord = {
       id: inbound.id,
       at: Date.now(),
@@ -340,12 +301,12 @@ export class Exchange implements AttemptOwner, Running {
       route: this.#resolved?.route.name,
       provider: target?.provider,
       upstreamModel: target === undefined ? undefined : this.#model,
-      status,
+      status: clientGone ? 499 : this.#status,
       attempts: this.#attempts,
       usage,
       dropped: this.#dropped,
-      firstByteMilliseconds: firstByte,
-      milliseconds,
+      firstByteMilliseconds: this.#firstByteAt === 0 ? undefined : this.#firstByteAt - inbound.receivedAt,
+      milliseconds: performance.now() - inbound.receivedAt,
       overheadMilliseconds: this.#overhead,
       bytesIn: inbound.body.length,
       bytesOut: this.#bytesOut,
@@ -354,24 +315,11 @@ export class Exchange implements AttemptOwner, Running {
       clientGone,
       generation: this.#runtime.generation
     }
+    // A stranger chose the name of a model that leads nowhere.
+    const series = target?.series.call(inbound.endpoint) ?? metrics.call('other', 'none', inbound.endpoint)
+    count(record, series, metrics)
     this.#gateway.settled(record, failure?.details.cause)
   }
-}
-
-/** A request as one target is sent it. */
-interface Prepared {
-  readonly surface: Surface
-  readonly body: readonly Buffer[]
-  readonly dropped: readonly string[]
-  readonly translation: Translation | undefined
-}
-
-function cannotSpeak(target: Target, inbound: Inbound): Failure {
-  const spoken = target.surfaces.map(row => row.dialect).join(', ')
-  const message = `${target.place} speaks ${spoken}; this version cannot serve ${inbound.operation} of ${inbound.dialect} by it.`
-  return new Failure('unsupported', message, {
-    recommendations: [`Pin \`dialect: ${inbound.dialect}\` on the entry if the server speaks it too.`]
-  })
 }
 
 /** A model's name goes into a header, and a client may have chosen it. */

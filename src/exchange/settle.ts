@@ -1,0 +1,18 @@
+import type { Metrics } from '../metrics/metrics.ts'
+import type { CallSeries } from '../metrics/series.ts'
+import type { CallRecord } from './record.ts'
+
+/** Counts what became of a request. Called once for each, after its last byte. */
+export function count(record: CallRecord, series: CallSeries, metrics: Metrics): void {
+  const { usage, stream, milliseconds, firstByteMilliseconds: firstByte } = record
+  series.status(record.status)
+  series.duration.observe(milliseconds / 1000)
+  metrics.overhead.observe(record.overheadMilliseconds / 1000)
+  if (firstByte !== undefined && stream) series.firstToken.observe(firstByte / 1000)
+  if (usage === undefined) return
+  series.inputTokens.observe(usage.input)
+  series.outputTokens.observe(usage.output)
+  if (stream && firstByte !== undefined && usage.output > 1) {
+    series.perToken.observe((milliseconds - firstByte) / 1000 / (usage.output - 1))
+  }
+}
