@@ -18,7 +18,8 @@ export function nearest(asked: string, candidates: Iterable<string>, most = 3): 
 /** Names come from clients, and the distance costs the product of two lengths. */
 const MAX_LENGTH = 100
 
-function editDistance(a: string, b: string): number {
+/** How many letters have to be changed, put in or taken out. Costs the product of the lengths: bound them. */
+export function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i++) {
     const row = [i]

@@ -1,3 +1,4 @@
+import { editDistance } from '../../lib/nearest.ts'
 import type { Rule } from './report.ts'
 
 export type Rules = Readonly<Record<string, Rule>>
@@ -29,23 +30,9 @@ export function misspelt(key: string, table: Rules): string | undefined {
   const candidates = Object.keys(table).filter(known => known.length >= 3)
   const swapped = candidates.find(known => letters(known) === letters(said))
   if (swapped !== undefined || said.length < 4) return swapped
-  return candidates.find(known => known.length >= 4 && edits(said, known) <= 2)
+  return candidates.find(known => known.length >= 4 && editDistance(said, known) <= 2)
 }
 
 function letters(key: string): string {
   return [...key].sort().join('')
-}
-
-function edits(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > 2) return 3
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const change = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      row.push(Math.min(change, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1))
-    }
-    previous = row
-  }
-  return previous[b.length] ?? 0
 }
