@@ -43,6 +43,9 @@ for (const byte of ' \t\n\r') CLASS[byte.charCodeAt(0)] = SPACE
 for (const byte of '0123456789+-.eEtrufalsn') CLASS[byte.charCodeAt(0)] = SCALAR
 for (const byte of ',:') CLASS[byte.charCodeAt(0)] = PUNCTUATION
 
+/** A key that no folding of case changes. */
+const PLAIN = /^[a-z0-9_]*$/
+
 const State = {
   start: 0,
   firstKey: 1,
@@ -84,7 +87,7 @@ export class JsonScanner {
     if (this.#problem !== undefined) return
     let at = 0
     while (at < chunk.length && this.#problem === undefined) at = this.#step(chunk, at)
-    if (this.#captureFrom >= 0) this.#keep(chunk, chunk.length)
+    if (this.#captureFrom >= 0) this.#keep(chunk)
     this.#offset += chunk.length
   }
 
@@ -232,7 +235,7 @@ export class JsonScanner {
     } else if (this.#wanted.has(key)) {
       if (this.#found[key] !== undefined) this.#problem = { problem: `The key \`${key}\` stands twice.`, field: key }
       this.#field = key
-    } else {
+    } else if (!PLAIN.test(key)) {
       // Some servers match keys without regard to case: they would take `Model` for `model`, and we would not.
       const folded = key.toUpperCase().toLowerCase()
       if (this.#wanted.has(folded))
@@ -250,7 +253,7 @@ export class JsonScanner {
     const raw = this.#release(chunk, end)
     let value: FoundValue['value']
     if (kind !== State.nested) {
-      value = raw === undefined ? undefined : decode(raw)
+      value = raw === undefined ? undefined : kind === State.string ? unquote(raw) : decode(raw)
       if (value === undefined) {
         this.#problem = {
           problem: `The value of \`${this.#field}\` is not valid JSON, or too long.`,
@@ -265,23 +268,23 @@ export class JsonScanner {
 
   #capture(at: number): void {
     this.#captureFrom = this.#offset + at
-    this.#captured.length = 0
+    if (this.#captured.length > 0) this.#captured = []
   }
 
-  #keep(chunk: Buffer, end: number): void {
+  /** The chunk ends inside of what is captured. */
+  #keep(chunk: Buffer): void {
     // Past the limit only the position matters.
     if (this.#offset - this.#captureFrom > MAX_CAPTURE) return
-    this.#captured.push(chunk.subarray(Math.max(this.#captureFrom - this.#offset, 0), end))
+    this.#captured.push(chunk.subarray(Math.max(this.#captureFrom - this.#offset, 0)))
   }
 
   /** The captured bytes up to `end`, or undefined when they are longer than anything we look for. */
   #release(chunk: Buffer, end: number): string | undefined {
-    const length = this.#offset + end - this.#captureFrom
-    if (length <= MAX_CAPTURE) this.#keep(chunk, end)
-    const [first, ...rest] = this.#captured
+    const from = this.#captureFrom - this.#offset
     this.#captureFrom = -1
-    if (length > MAX_CAPTURE || first === undefined) return undefined
-    return rest.length === 0 ? first.toString('utf8') : Buffer.concat(this.#captured).toString('utf8')
+    if (end - from > MAX_CAPTURE) return undefined
+    if (from >= 0) return chunk.toString('utf8', from, end)
+    return Buffer.concat([...this.#captured, chunk.subarray(0, end)]).toString('utf8')
   }
 
   #enter(state: State, at: number): number {
@@ -302,8 +305,11 @@ export function scanObject(chunks: readonly Buffer[], wanted: ReadonlySet<string
   return scanner.finish()
 }
 
+const SIMPLE = /^"[^\\\u0000-\u001f]*"$/
+
+/** The text of a string; undefined when JSON.parse would refuse it. */
 function unquote(raw: string): string | undefined {
-  if (!raw.includes('\\')) return raw.slice(1, -1)
+  if (SIMPLE.test(raw)) return raw.slice(1, -1)
   const value = decode(raw)
   return typeof value === 'string' ? value : undefined
 }
