@@ -22,9 +22,12 @@ export function filesOf(watched: Watched): string[] {
   return [...files].sort()
 }
 
-/** The folders in which those files come and go. */
-export function foldersOf(watched: Watched): string[] {
-  return [...new Set([...watched.files.map(dirname), ...watched.globs.map(dirname), ...watched.folders])]
+/**
+ * What has to be listened to. Known files by themselves: the log often stands beside them, and each line that is written
+ * to a watched folder would have all of it listed again (a tenth of the time under load). Folders only where files may appear.
+ */
+export function pathsOf(watched: Watched): string[] {
+  return [...new Set([...watched.files, ...watched.globs.map(dirname), ...watched.folders])]
 }
 
 /** Cheap: differs whenever a file was written, replaced, or pointed elsewhere. */

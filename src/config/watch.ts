@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path'
 import { type FSWatcher, watch } from 'chokidar'
-import { contentOf, filesOf, foldersOf, isEmpty, stampOf, type Watched } from './fingerprint.ts'
+import { contentOf, filesOf, pathsOf, isEmpty, stampOf, type Watched } from './fingerprint.ts'
 import { matchesName } from './include.ts'
 
 export interface WatchOptions {
@@ -32,8 +32,8 @@ const EMPTY_GRACE_MS = 300
 const MAX_DEBOUNCE_MS = 400
 
 /**
- * Watches the folders, not the files: editors and ConfigMaps replace files, and a watch on a replaced file hears nothing more.
- * The events of a ConfigMap's swap depend on the system, so a poll looks as well.
+ * Editors and ConfigMaps replace files, and what a watch on a replaced file hears depends on the system; so events make
+ * it quick, and a poll makes it sure.
  */
 export function watchConfig(options: WatchOptions): ConfigWatcher {
   return new Watcher(options)
@@ -60,7 +60,7 @@ class Watcher implements ConfigWatcher {
     this.#stamp = stampOf(files)
     this.#content = contentOf(files)
     this.#empty = new Set(this.#watched.files.filter(isEmpty))
-    this.#events = watch(foldersOf(this.#watched), {
+    this.#events = watch(pathsOf(this.#watched), {
       depth: 0,
       ignoreInitial: true,
       ignorePermissionErrors: true,
@@ -92,9 +92,7 @@ class Watcher implements ConfigWatcher {
     return (
       files.includes(path) ||
       folders.includes(folder) ||
-      foldersOf(this.#watched).includes(path) ||
-      // Kubernetes swaps the folder that `..data` points at, and the files are links through it.
-      basename(path) === '..data' ||
+      pathsOf(this.#watched).includes(path) ||
       globs.some(glob => dirname(glob) === folder && matchesName(basename(path), basename(glob)))
     )
   }
@@ -152,11 +150,11 @@ class Watcher implements ConfigWatcher {
     if (this.#state === 'closed') return
     const isStale = this.#state === 'busy-and-stale' || contentOf(read) !== this.#content
     this.#state = 'idle'
-    const before = foldersOf(this.#watched)
+    const before = pathsOf(this.#watched)
     this.#watched = this.#read()
-    const after = foldersOf(this.#watched)
-    this.#events.add(after.filter(folder => !before.includes(folder)))
-    this.#events.unwatch(before.filter(folder => !after.includes(folder)))
+    const after = pathsOf(this.#watched)
+    this.#events.add(after.filter(path => !before.includes(path)))
+    this.#events.unwatch(before.filter(path => !after.includes(path)))
     const files = filesOf(this.#watched)
     if (!isStale) {
       this.#stamp = stampOf(files)
