@@ -1,5 +1,9 @@
 import type { Dialect } from '../dialect.ts'
+import { decodeAnswer, encodeAnswer } from './answer.ts'
 import { decodeFailure, encodeFailure, encodeFailureFrame } from './failure.ts'
+import { decodeRequest, encodeRequest } from './request.ts'
+import { decodeStream } from './stream.ts'
+import { encodeStream } from './stream-writer.ts'
 import { readUsage, streamEnded } from './usage.ts'
 
 export const gemini: Dialect = {
@@ -9,5 +13,6 @@ export const gemini: Dialect = {
   encodeFailureFrame,
   decodeFailure,
   readUsage,
-  streamEnded
+  streamEnded,
+  translate: { decodeRequest, encodeRequest, decodeAnswer, encodeAnswer, decodeStream, encodeStream }
 }
