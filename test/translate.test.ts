@@ -37,7 +37,7 @@ function bare(said: readonly ChatEvent[]): unknown {
   return plain([start?.type === 'start' ? { ...start, id: bareId(start.id) } : start, ...rest])
 }
 
-const bareId = (id: string) => id.replace(/^(?:msg_|chatcmpl-)/, '')
+const bareId = (id: string) => id.replace(/^(?:msg_|chatcmpl-|resp_)/, '')
 
 function bareAnswer(answer: ChatAnswer | Failure): unknown {
   return plain(answer instanceof Failure ? answer : { ...answer, id: bareId(answer.id) })

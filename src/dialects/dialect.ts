@@ -1,7 +1,7 @@
 import type { ChatAnswer } from '../chat/answer.ts'
 import type { ChatEvent } from '../chat/events.ts'
 import type { Failure } from '../chat/failure.ts'
-import type { ChatRequest } from '../chat/request.ts'
+import type { ChatRequest, Tool } from '../chat/request.ts'
 import type { Usage } from '../chat/usage.ts'
 import type { SseFrame } from '../lib/sse.ts'
 
@@ -54,6 +54,8 @@ export interface EncodeContext {
   readonly created: number
   /** OpenAI's clients get the usage of a stream only when they ask for it. */
   readonly streamUsage?: boolean
+  /** The tools of the request: Responses calls some by a namespace, and some with text for their input. */
+  readonly tools?: readonly Tool[]
 }
 
 export interface EncodedRequest {

@@ -1,5 +1,6 @@
 import type { ChatRequest, Fields, Tool, ToolChoice } from '../../chat/request.ts'
 import type { Dropped } from '../dropped.ts'
+import { FREEFORM_SCHEMA, freeformDescription } from '../freeform.ts'
 import { boolean, defined, fields, list, someFields, string, unread } from '../read.ts'
 import { NAME } from './blocks.ts'
 
@@ -32,17 +33,16 @@ function encodeTool(tool: Tool, dropped: Dropped): object | undefined {
     dropped.add(`tools.${string(tool.foreign.value['type']) ?? tool.name}`)
     return undefined
   }
-  const { name, description, schema, freeform, strict } = tool
+  const { name, schema, freeform, strict } = tool
+  const description = freeform === true ? freeformDescription(tool) : tool.description
   return {
     name,
     ...defined({ description }),
-    input_schema: freeform === true ? FREEFORM : withType(schema),
+    input_schema: freeform === true ? FREEFORM_SCHEMA : withType(schema),
     ...(strict === true && { strict }),
     ...dropped.extra(tool.extra, 'tools.')
   }
 }
-
-const FREEFORM = { type: 'object', properties: { input: { type: 'string' } }, required: ['input'] }
 
 /** A tool without arguments has no schema elsewhere; here it must say `object`. */
 function withType(schema: Fields | undefined): Fields {

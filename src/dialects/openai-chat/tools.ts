@@ -2,6 +2,7 @@ import type { ChatRequest, Fields, Tool, ToolChoice } from '../../chat/request.t
 import { shortToolName } from '../../chat/tool-names.ts'
 import type { Flavour } from '../dialect.ts'
 import type { Dropped } from '../dropped.ts'
+import { FREEFORM_SCHEMA, freeformDescription } from '../freeform.ts'
 import { boolean, defined, fields, list, someFields, string, unread } from '../read.ts'
 import { NAME } from './content.ts'
 
@@ -37,7 +38,6 @@ export function encodeTools(tools: readonly Tool[], flavour: Flavour, dropped: D
 }
 
 const NO_ARGUMENTS = { type: 'object', properties: {} }
-const FREEFORM = { type: 'object', properties: { input: { type: 'string' } }, required: ['input'] }
 
 function encodeTool(tool: Tool, flavour: Flavour, dropped: Dropped): object | undefined {
   if (tool.foreign !== undefined) {
@@ -45,13 +45,15 @@ function encodeTool(tool: Tool, flavour: Flavour, dropped: Dropped): object | un
     dropped.add(`tools.${string(tool.foreign.value['type']) ?? tool.name}`)
     return undefined
   }
-  const { description, freeform, schema, strict } = tool
+  const { freeform, schema, strict } = tool
   const name = toolName(tool.name, flavour)
   const extra = dropped.extra(tool.extra, 'tools.')
+  const isText = freeform === true && flavour !== 'official'
+  const description = isText ? freeformDescription(tool) : tool.description
   if (freeform === true && flavour === 'official') {
     return { type: 'custom', custom: { name, ...defined({ description }), ...extra } }
   }
-  const parameters = freeform === true ? FREEFORM : (schema ?? NO_ARGUMENTS)
+  const parameters = freeform === true ? FREEFORM_SCHEMA : (schema ?? NO_ARGUMENTS)
   const own = freeform === true ? {} : extra
   return {
     type: 'function',

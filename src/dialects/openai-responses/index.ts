@@ -1,6 +1,10 @@
 import type { Dialect } from '../dialect.ts'
 import { decodeUpstreamFailure } from '../upstream-message.ts'
+import { decodeAnswer, encodeAnswer } from './answer.ts'
 import { encodeFailure, encodeFailureFrame } from './failure.ts'
+import { decodeRequest, encodeRequest } from './request.ts'
+import { decodeStream } from './stream.ts'
+import { encodeStream } from './stream-writer.ts'
 import { readUsage, streamEnded } from './usage.ts'
 
 export const openaiResponses: Dialect = {
@@ -10,5 +14,6 @@ export const openaiResponses: Dialect = {
   encodeFailureFrame,
   decodeFailure: decodeUpstreamFailure,
   readUsage,
-  streamEnded
+  streamEnded,
+  translate: { decodeRequest, encodeRequest, decodeAnswer, encodeAnswer, decodeStream, encodeStream }
 }
