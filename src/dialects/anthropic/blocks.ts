@@ -106,9 +106,9 @@ export class BlockWriter {
 
   /** A string where that says it all. */
   content(blocks: readonly Block[]): string | object[] {
-    const [only] = blocks
-    if (blocks.length === 1 && only?.type === 'text' && only.extra === undefined) return only.text
-    return this.blocks(blocks)
+    const written = this.blocks(blocks)
+    const { type, text, ...more } = fields(written.length === 1 ? written[0] : undefined)
+    return type === 'text' && typeof text === 'string' && Object.keys(more).length === 0 ? text : written
   }
 
   blocks(blocks: readonly Block[]): object[] {

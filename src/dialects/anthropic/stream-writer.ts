@@ -54,7 +54,7 @@ class AnthropicEncoder implements StreamEncoder {
     switch (event.type) {
       case 'block-delta':
         if (this.#open?.hubIndex !== event.index || this.#open.head === '') return ''
-        return `${this.#open.head}${JSON.stringify(event.text)}}}\n\n`
+        return said(this.#open, isFreeform(this.#open.block) ? JSON.stringify(event.text).slice(1, -1) : event.text)
       case 'start':
         return this.#start(event.usage)
       case 'block-start':
@@ -80,7 +80,7 @@ class AnthropicEncoder implements StreamEncoder {
     if (this.#over) return ''
     const before =
       this.#start() + (this.#open === undefined ? this.#startBlock(NOBODYS, { type: 'text', text: '' }) : '')
-    return before + (this.#open?.head ? `${this.#open.head}""}}\n\n` : PING)
+    return before + (this.#open?.head ? said(this.#open, '') : PING)
   }
 
   end(): string {
@@ -120,7 +120,8 @@ class AnthropicEncoder implements StreamEncoder {
         ? ''
         : `event: content_block_delta\ndata: {"type":"content_block_delta","index":${index},"delta":{"type":"${type}","${field}":`
     this.#open = { index, hubIndex, block, head, signed: false }
-    return before + frame({ type: 'content_block_start', index, content_block: start })
+    const begun = isFreeform(block) ? said(this.#open, '{"input":"') : ''
+    return before + frame({ type: 'content_block_start', index, content_block: start }) + begun
   }
 
   #blockStart(block: Block): object | undefined {
@@ -151,10 +152,11 @@ class AnthropicEncoder implements StreamEncoder {
   #closeBlock(): string {
     if (this.#open === undefined) return ''
     const { index, block, signed } = this.#open
+    const ended = isFreeform(block) ? said(this.#open, '"}') : ''
     this.#open = undefined
     const isOurs = block.type === 'thinking' && !signed
     const signature = isOurs ? delta(index, { type: 'signature_delta', signature: OWN_SIGNATURE }) : ''
-    return signature + frame({ type: 'content_block_stop', index })
+    return signature + ended + frame({ type: 'content_block_stop', index })
   }
 
   #finish({ reason, stopSequence, extra }: ChatEvent & { type: 'finish' }): string {
@@ -174,6 +176,15 @@ class AnthropicEncoder implements StreamEncoder {
     this.#over = true
     return encodeFailureFrame(failure, this.#context.id)
   }
+}
+
+/** Anthropic has no tools whose input is text: there it is the one field of an object. */
+function isFreeform(block: Block): boolean {
+  return block.type === 'tool-call' && block.freeform === true
+}
+
+function said({ head }: Open, text: string): string {
+  return `${head}${JSON.stringify(text)}}}\n\n`
 }
 
 function delta(index: number, value: object): string {
