@@ -179,24 +179,14 @@ t.test('text that is not YAML is told at its place', async t => {
 t.test('what nothing enforces is refused where it is used', async t => {
   const entry = (more: string): string => `model_list:\n  - {model_name: a, provider: demo, ${more}}\n`
   for (const [name, text] of [
-    ['rpm', entry('rpm: 5')],
-    ['tpm', entry('tpm: 5')],
-    ['max_parallel', entry('max_parallel: 1')],
-    ['price', entry('price: {input: 1}')],
-    ['tags', entry('tags: [x]')],
     ['hooks', entry('hooks: [x]')],
     ['hooks', 'hooks: [strip-prefix]\n'],
-    ['strategy', 'routing: {strategy: fastest}\n'],
-    ['retries', 'routing: {retries: 2}\n'],
-    ['cooldown', 'routing: {cooldown: {failures: 3}}\n'],
-    ['context_fallbacks', 'routing: {context_fallbacks: {a: [b]}}\n'],
-    ['content_policy_fallbacks', 'routing: {content_policy_fallbacks: {a: [b]}}\n'],
     ['database_url', 'store: {database_url: "postgres://db/x"}\n'],
     ['redis_url', 'store: {redis_url: "redis://r"}\n']
   ] as const) {
     t.match(problemsOf(text)[0], { severity: 'error', message: new RegExp(`^nothing enforces .*\`${name}\``) }, name)
   }
-  t.same(linesOf(`${ONE}hooks: []\nrouting: {strategy: weighted, retries: 0}\nstore: {redis_url: ""}\n`), [])
+  t.same(linesOf(`${ONE}hooks: []\nstore: {redis_url: ""}\n`), [])
 })
 
 t.test('references are put in, and a missing one is told at its place', async t => {

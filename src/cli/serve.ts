@@ -5,6 +5,7 @@ import { watchConfig } from '../config/watch.ts'
 import { createDemo } from '../demo/demo.ts'
 import { Gateway } from '../exchange/gateway.ts'
 import { Metrics } from '../metrics/metrics.ts'
+import { HealthBook } from '../routing/health.ts'
 import type { ReloadOutcome } from '../server/admin.ts'
 import { createApp } from '../server/app.ts'
 import { Pools } from '../upstream/pools.ts'
@@ -52,7 +53,13 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   const { file, env, overrides = {} } = options
   const pools = new Pools()
   const metrics = new Metrics()
-  const environment = { variables: env, metrics, wireTo: (origin: string) => pools.wire(origin), demo: createDemo() }
+  const environment = {
+    variables: env,
+    metrics,
+    wireTo: (origin: string) => pools.wire(origin),
+    demo: createDemo(),
+    health: new HealthBook()
+  }
   const prepared = prepare(file, { ...environment, generation: 1 }, overrides)
   const secrets = new Secrets()
   if (!('loaded' in prepared))

@@ -8,6 +8,7 @@ import { Excerpt, FrameGate } from '../relay/pass.ts'
 import type { Translated, Translation } from '../relay/translate.ts'
 import type { Target } from '../routing/target.ts'
 import type { CallReceiver } from '../upstream/call.ts'
+import { retryAfterOf } from '../upstream/retry-after.ts'
 
 /** An upstream's error answer in the client's own dialect: its bytes say more than we could. */
 export interface ErrorAnswer {
@@ -201,10 +202,11 @@ export class Attempt implements CallReceiver {
     const read = this.#dialect.decodeFailure(status, body.toString('utf8'))
     const first = body.find(byte => byte > 0x20)
     const isJson = first === 0x7b || first === 0x5b
-    const retryAfter = Number(this.#headers['retry-after'])
+    const later = status === 429 || status >= 500
+    const retryAfter = later ? retryAfterOf(this.#headers, Date.now()) : undefined
     const failure = new Failure(read.kind, `${place} answered ${status}: ${read.message}`, {
       ...read.details,
-      ...(Number.isFinite(retryAfter) && { retryAfter }),
+      ...(retryAfter !== undefined && { retryAfter }),
       ...(status === 404 &&
         !isJson && { recommendations: ['Is api_base right? This address does not look like a model server.'] })
     })

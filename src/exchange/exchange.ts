@@ -7,22 +7,22 @@ import type { WireHeaders } from '../lib/wire.ts'
 import type { Surface } from '../providers/surface.ts'
 import { operationPath } from '../providers/surface.ts'
 import type { Resolved } from '../routing/routes.ts'
-import { shuffled, type Target, upstreamModel } from '../routing/target.ts'
+import { type Target, upstreamModel } from '../routing/target.ts'
 import { Call } from '../upstream/call.ts'
+import { conversationOf, tagsOf, tokensOf } from './ask.ts'
 import { Attempt, type AttemptOwner, type ErrorAnswer } from './attempt.ts'
 import type { Gateway, Running } from './gateway.ts'
 import { addReturned, upstreamHeaders } from './headers.ts'
 import type { Client, Inbound } from './inbound.ts'
+import { Ladder, type Step, waitedInVain } from './ladder.ts'
 import { Preparation, type Prepared } from './prepare.ts'
 import type { AttemptRecord, CallRecord } from './record.ts'
 import type { Runtime } from './runtime.ts'
 import { count } from './settle.ts'
-
-/** A client that waits this long has seen every name we could offer. */
-const MAX_FALLBACK_NAMES = 5
+import { Wait, type Waiter } from './wait.ts'
 
 /** One request, from the body's last byte to the settled account. Nothing here waits: events drive it. */
-export class Exchange implements AttemptOwner, Running {
+export class Exchange implements AttemptOwner, Running, Waiter {
   place = -1
   readonly #gateway: Gateway
   readonly #runtime: Runtime
@@ -31,13 +31,21 @@ export class Exchange implements AttemptOwner, Running {
   readonly #dialect: Dialect
   readonly #preparation: Preparation
   #resolved: Resolved | undefined
-  #queue: readonly Target[] = []
-  #triedNames: string[] = []
+  #ladder: Ladder | undefined
+  /** What it waits for, while no attempt is under way. */
+  #wait: Wait | undefined
+  #waited = 0
   #attempt: Attempt | undefined
+  /** The attempt holds a slot of its target. */
+  #open = false
+  /** The attempt finds out whether a target that was left out works again. */
+  #probe = false
   #call: Call | undefined
   #model = ''
   #attempts: AttemptRecord[] = []
+  /** The last failure, with the upstream's own words for it. */
   #lastFailure: Failure | undefined
+  #lastAnswer: ErrorAnswer | undefined
   #dropped: readonly string[] = []
   /** Attempts that went out. */
   #sent = 0
@@ -65,57 +73,66 @@ export class Exchange implements AttemptOwner, Running {
     const { routes } = this.#runtime
     const resolved = this.#inbound.model === undefined ? routes.resolveDefault() : routes.resolve(this.#inbound.model)
     if (resolved instanceof Failure) return this.#fail(resolved)
-    this.#take(resolved)
-    this.#next()
-  }
-
-  #take(resolved: Resolved): void {
+    const { rules } = this.#runtime
+    const { route } = resolved
+    const ask = {
+      tags: tagsOf(this.#inbound, route),
+      conversation: conversationOf(this.#inbound, route, rules.sticky),
+      tokens: tokensOf(this.#inbound)
+    }
     this.#resolved = resolved
-    this.#queue = shuffled(resolved.route.targets, Math.random)
-    this.#triedNames.push(resolved.route.name)
+    this.#ladder = new Ladder(routes, resolved, ask, rules)
+    this.#climb(this.#ladder, this.#ladder.next(performance.now()))
   }
 
-  /** Tries the next target: of this name, then of the names declared as its fallbacks. */
-  #next(): void {
-    for (;;) {
-      const [target, ...rest] = this.#queue
-      if (target === undefined) {
-        if (this.#lastFailure?.tryNext === false || !this.#fallBack())
-          return this.#fail(this.#lastFailure ?? new Failure('unavailable', 'No target serves this model now.'))
-        continue
-      }
-      this.#queue = rest
-      if (this.#try(target)) return
+  /** Does what the ladder says until something is under way, or nothing is left. */
+  #climb(ladder: Ladder, first: Step): void {
+    for (let step = first; ; ) {
+      if (step.kind === 'fail') return this.#giveUp(step.failure)
+      if (step.kind !== 'try') return this.#pause(step)
+      const failure = this.#try(step.target, step.resolved)
+      if (failure === undefined) return
+      this.#lastFailure = failure
+      this.#lastAnswer = undefined
+      step = ladder.failed(step.target, failure, performance.now())
     }
   }
 
-  #fallBack(): boolean {
-    const route = this.#resolved?.route
-    const name = route?.fallbacks.find(candidate => !this.#triedNames.includes(candidate))
-    if (route === undefined || name === undefined || this.#triedNames.length > MAX_FALLBACK_NAMES) return false
-    const resolved = this.#runtime.routes.resolve(name)
-    this.#triedNames.push(name)
-    if (resolved instanceof Failure) return this.#fallBack()
-    this.#gateway.metrics.fellBack(route.name, resolved.route.name, this.#lastFailure?.kind ?? 'none')
-    // The first name's list goes on; a fallback's own fallbacks would make circles and surprises.
-    this.#resolved = { ...resolved, route: { ...resolved.route, fallbacks: route.fallbacks } }
-    this.#queue = shuffled(resolved.route.targets, Math.random)
-    return true
+  /** Nothing is under way and the client has seen nothing: whoever keeps it patient does so from here. */
+  #pause(step: Extract<Step, { target: Target }> & { readonly kind: 'pause' | 'queue' }): void {
+    const queued = step.kind === 'queue'
+    const milliseconds = queued ? this.#runtime.rules.queueWait : step.milliseconds
+    this.#wait = new Wait(this, step.target, queued, milliseconds, this.#gateway.deadlines)
+    this.#waited -= performance.now()
   }
 
-  /** False when this target cannot take the request at all. */
-  #try(target: Target): boolean {
-    const resolved = this.#resolved as Resolved
-    this.#model = upstreamModel(target, resolved.asked, resolved.captured)
-    const prepared = this.#preparation.for(target, this.#model)
-    if (!(prepared instanceof Failure)) {
-      this.#send(target, prepared)
-      return true
-    }
-    this.#lastFailure = prepared
-    // What the client got wrong is wrong for every target.
-    if (!prepared.tryNext) this.#queue = []
-    return false
+  waited(wait: Wait, over: 'slot' | 'time'): void {
+    const ladder = this.#ladder
+    if (this.#over || ladder === undefined) return
+    const now = performance.now()
+    this.#wait = undefined
+    this.#waited += now
+    if (over === 'slot') return this.#climb(ladder, ladder.next(now))
+    if (!wait.queued) return this.#climb(ladder, ladder.again(wait.target, now))
+    const failure = waitedInVain(wait.target, wait.milliseconds)
+    this.#lastFailure = failure
+    this.#lastAnswer = undefined
+    this.#climb(ladder, ladder.failed(wait.target, failure, now))
+  }
+
+  /** Undefined when it is under way; else why this target cannot take the request at all. */
+  #try(target: Target, resolved: Resolved): Failure | undefined {
+    const from = this.#resolved?.route.name
+    const to = resolved.route.name
+    this.#resolved = resolved
+    if (from !== undefined && from !== to)
+      this.#gateway.metrics.fellBack(from, to, this.#lastFailure?.kind ?? 'unavailable')
+    const model = upstreamModel(target, resolved.asked, resolved.captured)
+    const prepared = this.#preparation.for(target, model)
+    if (prepared instanceof Failure) return prepared
+    this.#model = model
+    this.#send(target, prepared)
+    return undefined
   }
 
   #send(target: Target, { surface, body, dropped, translation }: Prepared): void {
@@ -128,6 +145,8 @@ export class Exchange implements AttemptOwner, Running {
     const checksEnd = inbound.operation === 'chat' || inbound.operation === 'completions'
     const attempt = new Attempt({ target, surface, stream: inbound.stream, checksEnd, translation }, this)
     this.#attempt = attempt
+    this.#open = true
+    this.#probe = target.state.take(this.#tokensAt(target), attempt.startedAt)
     this.#sent++
     if (this.#attempts.length === 0) this.#overhead = attempt.startedAt - inbound.receivedAt
     const request = {
@@ -143,6 +162,10 @@ export class Exchange implements AttemptOwner, Running {
     else call.abort()
   }
 
+  #tokensAt(target: Target): number {
+    return target.tpm === undefined ? 0 : (this.#ladder?.ask.tokens ?? 0)
+  }
+
   #path(surface: Surface): string {
     const { operation, action } = this.#inbound
     if (surface.dialect === 'gemini')
@@ -155,6 +178,11 @@ export class Exchange implements AttemptOwner, Running {
     this.#begun = true
     this.#status = status
     this.#framed = length === undefined && String(upstream['content-type']).startsWith('text/event-stream')
+    const attempt = this.#attempt
+    if (attempt !== undefined && this.#framed) {
+      attempt.target.state.measured(this.#firstByteAt - attempt.startedAt, this.#firstByteAt)
+      attempt.target.state.recovered()
+    }
     const headers = this.#ownHeaders()
     addReturned(upstream, headers)
     if (length !== undefined) headers.push('content-length', String(length))
@@ -171,18 +199,25 @@ export class Exchange implements AttemptOwner, Running {
     if (this.#over) return
     this.#bytesOut += last?.length ?? 0
     this.#client.end(last)
-    this.#note('ok')
+    this.#close('ok', undefined, usage)
     this.#settle(usage, undefined)
   }
 
   failed(failure: Failure, answer?: ErrorAnswer): void {
     if (this.#over) return
-    this.#note(failure.kind, failure.message)
+    const target = this.#attempt?.target
     this.#lastFailure = failure
+    this.#lastAnswer = answer
+    this.#close(failure.kind, failure)
     if (this.#begun) return this.#failMidway(failure)
     this.#call = undefined
-    if (failure.tryNext && (this.#queue.length > 0 || this.#hasFallback())) return this.#next()
-    if (answer !== undefined) this.#passError(failure, answer)
+    const ladder = this.#ladder
+    if (ladder === undefined || target === undefined) return this.#fail(failure)
+    this.#climb(ladder, ladder.failed(target, failure, performance.now()))
+  }
+
+  #giveUp(failure: Failure): void {
+    if (this.#lastAnswer !== undefined && failure === this.#lastFailure) this.#passError(failure, this.#lastAnswer)
     else this.#fail(failure)
   }
 
@@ -190,7 +225,7 @@ export class Exchange implements AttemptOwner, Running {
   abandon(): void {
     if (this.#over) return
     this.#call?.abort()
-    if (this.#attempt !== undefined) this.#note('aborted')
+    this.#close('aborted')
     if (this.#begun) this.#gateway.metrics.streamAborted('client')
     this.#settle(undefined, undefined, true)
   }
@@ -204,13 +239,9 @@ export class Exchange implements AttemptOwner, Running {
   stop(failure: Failure): void {
     if (this.#over) return
     this.#call?.abort()
-    if (this.#attempt !== undefined) this.#note(failure.kind)
+    this.#close(failure.kind)
     if (this.#begun) this.#failMidway(failure)
     else this.#fail(failure)
-  }
-
-  #hasFallback(): boolean {
-    return this.#resolved?.route.fallbacks.some(name => !this.#triedNames.includes(name)) ?? false
   }
 
   #failMidway(failure: Failure): void {
@@ -267,25 +298,39 @@ export class Exchange implements AttemptOwner, Running {
     return headers
   }
 
-  #note(reason: string, message?: string): void {
+  /** The attempt has ended: its slot goes to the next in line, and what it showed is remembered. */
+  #close(reason: string, failure?: Failure, usage?: Usage): void {
     const attempt = this.#attempt
-    if (attempt === undefined) return
-    const milliseconds = Math.round(performance.now() - attempt.startedAt)
-    attempt.target.series.attempt(reason)
-    const clients = reason === 'aborted' || reason === 'upstream-rejected' || reason === 'unavailable'
-    // Neither a client's own mistake nor its leaving says anything about the target.
-    if (!clients) this.#gateway.health.note(attempt.target.name, reason === 'ok', milliseconds, message)
+    if (attempt === undefined || !this.#open) return
+    this.#open = false
+    const now = performance.now()
+    const milliseconds = Math.round(now - attempt.startedAt)
+    const { target } = attempt
+    const { state } = target
+    target.series.attempt(reason)
     this.#attempts.push({
-      target: attempt.target.name,
+      target: target.name,
       reason,
       milliseconds,
-      ...(message !== undefined && { message })
+      ...(failure !== undefined && { message: failure.message })
     })
+    if (reason === 'ok') state.succeeded(milliseconds)
+    else if (failure !== undefined && saysSomething(failure)) {
+      const { kind, message, details } = failure
+      state.failed(kind, message, milliseconds, details.retryAfter, this.#runtime.rules.cooldown, now)
+    }
+    if (target.tpm !== undefined) {
+      const used = usage === undefined ? 0 : usage.input + usage.output
+      // A stream that broke has used what nobody tells: the estimate stands.
+      if (usage !== undefined || !this.#begun) state.tokens.add(used - this.#tokensAt(target), now)
+    }
+    state.release(this.#probe)
   }
 
   #settle(usage: Usage | undefined, failure: Failure | undefined, clientGone = false): void {
     if (this.#over) return
     this.#over = true
+    this.#wait?.cancel()
     const { metrics } = this.#gateway
     metrics.inflight--
     this.#gateway.running.remove(this)
@@ -305,6 +350,7 @@ export class Exchange implements AttemptOwner, Running {
       attempts: this.#attempts,
       usage,
       dropped: this.#dropped,
+      ...(this.#waited > 0 && { waitedMilliseconds: Math.round(this.#waited) }),
       firstByteMilliseconds: this.#firstByteAt === 0 ? undefined : this.#firstByteAt - inbound.receivedAt,
       milliseconds: performance.now() - inbound.receivedAt,
       overheadMilliseconds: this.#overhead,
@@ -320,6 +366,11 @@ export class Exchange implements AttemptOwner, Running {
     count(record, series, metrics)
     this.#gateway.settled(record, failure?.details.cause)
   }
+}
+
+/** Neither a client's own mistake nor its leaving says anything about the target. */
+function saysSomething({ kind }: Failure): boolean {
+  return kind.startsWith('upstream-') && kind !== 'upstream-rejected'
 }
 
 /** A model's name goes into a header, and a client may have chosen it. */

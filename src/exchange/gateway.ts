@@ -1,8 +1,8 @@
 import type { Failure } from '../chat/failure.ts'
 import { Deadlines } from '../lib/deadlines.ts'
 import { type Member, Roster } from '../lib/roster.ts'
-import type { Metrics } from '../metrics/metrics.ts'
-import { HealthBook } from './health.ts'
+import type { Metrics, TargetLoad } from '../metrics/metrics.ts'
+import type { HealthBook } from '../routing/health.ts'
 import { CallLog, type CallRecord } from './record.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -21,7 +21,8 @@ export class Gateway {
   readonly metrics: Metrics
   readonly deadlines = new Deadlines()
   readonly calls = new CallLog()
-  readonly health = new HealthBook()
+  /** How every target did; each configuration's targets look into it. */
+  readonly health: HealthBook
   readonly running = new Roster<Running>()
   readonly startedAt = Date.now()
   readonly #onSettled: (record: CallRecord, error: unknown) => void
@@ -33,14 +34,33 @@ export class Gateway {
   ) {
     this.runtime = runtime
     this.metrics = metrics
+    this.health = runtime.health
     this.#onSettled = onSettled
     metrics.generation = runtime.generation
+    metrics.targets = () => this.#loads()
   }
 
   /** Puts a new runtime in force. Requests under way keep the one they began with. */
   swap(runtime: Runtime): void {
     this.runtime = runtime
     this.metrics.generation = runtime.generation
+    this.health.keepOnly(new Set(runtime.targets.map(target => target.state)))
+  }
+
+  /** What the gauges of targets show: targets that share a name are added up. */
+  #loads(): Map<string, TargetLoad> {
+    const now = performance.now()
+    const loads = new Map<string, TargetLoad>()
+    const seen = new Set(this.runtime.targets.map(target => target.state))
+    for (const state of seen) {
+      const { cooling, waiting, inflight } = loads.get(state.name) ?? { cooling: 0, waiting: 0, inflight: 0 }
+      loads.set(state.name, {
+        cooling: cooling + (state.coolingFor(now) > 0 ? 1 : 0),
+        waiting: waiting + state.waiting,
+        inflight: inflight + state.inflight
+      })
+    }
+    return loads
   }
 
   settled(record: CallRecord, error: unknown): void {

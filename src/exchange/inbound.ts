@@ -9,7 +9,9 @@ export const WANTED_KEYS: ReadonlySet<string> = new Set([
   'max_completion_tokens',
   'max_output_tokens',
   'generationConfig',
-  'generation_config'
+  'generation_config',
+  'prompt_cache_key',
+  'metadata'
 ])
 
 /** A request's body as the chunks it came in, with what a scan found in them. */

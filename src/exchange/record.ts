@@ -26,6 +26,8 @@ export interface CallRecord {
   readonly usage: Usage | undefined
   /** What the upstream's dialect could not say, as field paths. */
   readonly dropped: readonly string[]
+  /** In line or between tries; absent when it waited for nothing. */
+  readonly waitedMilliseconds?: number
   readonly firstByteMilliseconds: number | undefined
   readonly milliseconds: number
   readonly overheadMilliseconds: number

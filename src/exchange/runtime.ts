@@ -1,4 +1,5 @@
-import type { Backend, DemoOptions, GatewayConfig, ModelEntry } from '../config/generated/types.ts'
+import { createHash } from 'node:crypto'
+import type { Backend, DemoOptions, GatewayConfig, ModelEntry, Price } from '../config/generated/types.ts'
 import { parseDuration } from '../lib/duration.ts'
 import { parseSize } from '../lib/size.ts'
 import type { Wire } from '../lib/wire.ts'
@@ -6,15 +7,30 @@ import type { Metrics } from '../metrics/metrics.ts'
 import { type Preset, presetOf } from '../providers/presets.ts'
 import { surfacesOf } from '../providers/surface.ts'
 import { Glob } from '../routing/glob.ts'
-import { type Route, Routes } from '../routing/routes.ts'
+import { HealthBook } from '../routing/health.ts'
+import { type Route, type RouteLists, routeOf } from '../routing/route.ts'
+import { Routes } from '../routing/routes.ts'
 import type { Target } from '../routing/target.ts'
+import type { CooldownRule } from '../routing/target-state.ts'
 import type { CallTimeouts } from '../upstream/call.ts'
+import type { Sticky } from './ask.ts'
+import type { LadderRules } from './ladder.ts'
+
+/** What a configuration says about choosing and trying. Milliseconds. */
+export interface RoutingRules extends LadderRules {
+  readonly cooldown: CooldownRule
+  readonly sticky: Sticky
+  readonly queueWait: number
+}
 
 /** What a configuration compiles to. Frozen; a request keeps the one it began with. */
 export interface Runtime {
   readonly generation: number
   readonly config: GatewayConfig
   readonly routes: Routes
+  readonly rules: RoutingRules
+  /** How its targets do; the one of the configuration before. */
+  readonly health: HealthBook
   /** Every target there is, for health and for `explain`. */
   readonly targets: readonly Target[]
   /** Declared backends by name: each takes any model. */
@@ -36,6 +52,8 @@ export interface Environment {
   readonly metrics: Metrics
   readonly wireTo: (origin: string) => Wire
   readonly demo: Wire
+  /** What was seen under the configurations before. Absent: nothing was. */
+  readonly health?: HealthBook
 }
 
 /** A mistake that only shows when the whole is put together; the loader knows the line of its path. */
@@ -44,7 +62,8 @@ export interface CompileProblem {
   readonly message: string
 }
 
-export function compile(config: GatewayConfig, environment: Environment): Runtime | readonly CompileProblem[] {
+export function compile(config: GatewayConfig, given: Environment): Runtime | readonly CompileProblem[] {
+  const environment = { ...given, health: given.health ?? new HealthBook() }
   const problems: CompileProblem[] = []
   const warnings: string[] = []
   const byName = new Map<string, Target[]>()
@@ -60,17 +79,17 @@ export function compile(config: GatewayConfig, environment: Environment): Runtim
     else backends.set(name, target)
   }
   if (problems.length > 0) return problems
-  const routes: Route[] = [...byName].map(([name, targets]) => ({
-    name,
-    targets,
-    fallbacks: fallbacksOf(name, config)
-  }))
+  const routes: Route[] = [...byName].map(([name, targets]) =>
+    routeOf(name, targets, config.routing.strategy, listsOf(name, config))
+  )
   const targets = [...routes.flatMap(route => route.targets), ...backends.values()]
   const masterKey = config.auth === 'none' ? undefined : config.auth.master_key
   return Object.freeze({
     generation: environment.generation,
     config,
     routes: new Routes({ routes, aliases: config.aliases, backends }),
+    rules: rulesOf(config),
+    health: environment.health,
     targets,
     backends,
     masterKey: masterKey === '' ? undefined : masterKey,
@@ -83,9 +102,33 @@ export function compile(config: GatewayConfig, environment: Environment): Runtim
   })
 }
 
+function rulesOf({ routing }: GatewayConfig): RoutingRules {
+  const { retries, retry_total: retryTotal, queue, cooldown, sticky } = routing
+  return {
+    retries,
+    retryTotal: parseDuration(retryTotal),
+    queueSize: queue.size,
+    queueWait: parseDuration(queue.wait),
+    sticky,
+    cooldown: {
+      failures: cooldown.failures,
+      within: parseDuration(cooldown.within),
+      for: parseDuration(cooldown.for)
+    }
+  }
+}
+
+function listsOf(name: string, { routing }: GatewayConfig): RouteLists {
+  return {
+    fallbacks: ruleFor(name, routing.fallbacks),
+    contextFallbacks: ruleFor(name, routing.context_fallbacks),
+    policyFallbacks: ruleFor(name, routing.content_policy_fallbacks)
+  }
+}
+
 /** An exact rule for the name first, then the most specific glob that covers it. */
-function fallbacksOf(name: string, config: GatewayConfig): readonly string[] {
-  const rules = Object.entries(config.routing.fallbacks)
+function ruleFor(name: string, declared: Readonly<Record<string, readonly string[]>>): readonly string[] {
+  const rules = Object.entries(declared)
   const exact = rules.find(([pattern]) => pattern === name)
   if (exact !== undefined) return exact[1]
   const matching = rules
@@ -98,7 +141,7 @@ function fallbacksOf(name: string, config: GatewayConfig): readonly string[] {
 function compileEntry(
   entry: ModelEntry,
   config: GatewayConfig,
-  environment: Environment,
+  environment: Compiling,
   warnings: string[]
 ): Target | string {
   const backendName = entry.backend === 'active' ? config.active_backend : entry.backend
@@ -114,6 +157,10 @@ function compileEntry(
     model: entry.model,
     maxTokens: entry.max_tokens,
     weight: entry.weight,
+    order: entry.order,
+    tags: entry.tags,
+    limits: { maxParallel: entry.max_parallel, rpm: entry.rpm, tpm: entry.tpm },
+    price: entry.price,
     timeouts: {
       connect: parseDuration(entry.timeouts.connect),
       firstToken: parseDuration(entry.timeouts.first_token),
@@ -124,10 +171,13 @@ function compileEntry(
   return compileTarget(entry.model_name, merged, environment, warnings)
 }
 
+type Compiling = Environment & { readonly health: HealthBook }
+
+const NO_LIMITS = { maxParallel: undefined, rpm: undefined, tpm: undefined }
 const BACKEND_TIMEOUTS: CallTimeouts = { connect: 5000, firstToken: 120_000, idle: 60_000, total: 600_000 }
 
 /** A backend by itself takes any model that its name is put in front of. */
-function compileBackend(name: string, backend: Backend, environment: Environment, warnings: string[]): Target | string {
+function compileBackend(name: string, backend: Backend, environment: Compiling, warnings: string[]): Target | string {
   const { provider, dialect, api_base: apiBase, api_key: apiKey, headers } = backend
   const upstream = {
     provider,
@@ -139,6 +189,10 @@ function compileBackend(name: string, backend: Backend, environment: Environment
     model: '*',
     maxTokens: undefined,
     weight: 1,
+    order: 0,
+    tags: [],
+    limits: NO_LIMITS,
+    price: undefined,
     timeouts: BACKEND_TIMEOUTS
   }
   return compileTarget(name, upstream, environment, warnings)
@@ -154,15 +208,14 @@ interface Upstream {
   readonly model: string | undefined
   readonly maxTokens: number | undefined
   readonly weight: number
+  readonly order: number
+  readonly tags: readonly string[]
+  readonly limits: Readonly<Record<'maxParallel' | 'rpm' | 'tpm', number | undefined>>
+  readonly price: Price | undefined
   readonly timeouts: CallTimeouts
 }
 
-function compileTarget(
-  route: string,
-  upstream: Upstream,
-  environment: Environment,
-  warnings: string[]
-): Target | string {
+function compileTarget(route: string, upstream: Upstream, environment: Compiling, warnings: string[]): Target | string {
   const preset: Preset | undefined = presetOf(upstream.provider)
   if (preset === undefined) return `the provider \`${upstream.provider}\` is not known`
   const address = upstream.apiBase ?? preset.apiBase
@@ -179,6 +232,7 @@ function compileTarget(
   }
   const demo = upstream.provider === 'demo'
   const name = `${upstream.label}/${upstream.model ?? route}`
+  const free = demo || preset.local === true
   return Object.freeze({
     name,
     provider: upstream.provider,
@@ -192,8 +246,28 @@ function compileTarget(
     flavour: preset.flavour ?? (preset.local === true ? 'local' : 'compatible'),
     timeouts: upstream.timeouts,
     weight: upstream.weight,
+    order: upstream.order,
+    tags: upstream.tags,
+    ...upstream.limits,
+    cost: costOf(upstream.price, free),
+    keyed: apiKey !== undefined && apiKey !== '',
+    state: environment.health.state(name, identityOf(name, url, apiKey)),
     series: environment.metrics.target(name, route, upstream.provider)
   })
+}
+
+/** Agents send about three tokens for each that is answered, those that a cache serves left out. */
+function costOf(price: Price | undefined, free: boolean): number {
+  if (price === undefined) return free ? 0 : Number.POSITIVE_INFINITY
+  return (3 * (price.input ?? 0) + (price.output ?? 0)) / 4
+}
+
+/** What makes it the same upstream after a reload. The key is in it as a digest, which is never shown. */
+function identityOf(name: string, url: URL, apiKey: string | undefined): string {
+  const key = createHash('sha256')
+    .update(apiKey ?? '')
+    .digest('base64')
+  return `${name}\n${url.href}\n${key}`
 }
 
 /** The demo upstream reads its orders from headers, so that a test's request can give them too. */

@@ -11,10 +11,20 @@ interface Value {
   metricName?: string
 }
 
+/** What a target's gauges show. */
+export interface TargetLoad {
+  /** How many of this name are left out for their failures. */
+  readonly cooling: number
+  readonly waiting: number
+  readonly inflight: number
+}
+
 /** All the gateway counts. One for the process; it outlives every configuration, so counters never go back. */
 export class Metrics {
   inflight = 0
   generation = 0
+  /** By target; asked when somebody scrapes. */
+  targets: () => ReadonlyMap<string, TargetLoad> = () => new Map()
   readonly overhead = new Distribution(METRICS.gateway_overhead_seconds.buckets)
   readonly streamAborts = new Map<string, Count>()
   readonly reloads = new Map<string, Count>()
@@ -90,6 +100,10 @@ export class Metrics {
     return this.#registry.metrics()
   }
 
+  #gauges(of: keyof TargetLoad): Value[] {
+    return [...this.targets()].map(([target, load]) => ({ value: load[of], labels: { target } }))
+  }
+
   #values(name: MetricName): Value[] {
     switch (name) {
       case 'gateway_requests_total':
@@ -119,6 +133,12 @@ export class Metrics {
           const [from = '', to = '', field = ''] = JSON.parse(key) as string[]
           return { value: count.value, labels: { from, to, field } }
         })
+      case 'gateway_target_cooling':
+        return this.#gauges('cooling')
+      case 'gateway_target_queue':
+        return this.#gauges('waiting')
+      case 'gateway_target_inflight':
+        return this.#gauges('inflight')
       case 'gateway_inflight':
         return [{ value: this.inflight, labels: {} }]
       case 'gateway_stream_aborts_total':

@@ -40,6 +40,13 @@ export const METRICS = {
     help: 'Requests handed to another model name after failures.',
     labels: ['from', 'to', 'reason']
   },
+  gateway_target_cooling: {
+    type: 'gauge',
+    help: 'Upstreams that are left out for their failures now.',
+    labels: ['target']
+  },
+  gateway_target_queue: { type: 'gauge', help: 'Requests that wait in line for an upstream.', labels: ['target'] },
+  gateway_target_inflight: { type: 'gauge', help: 'Calls that an upstream is answering now.', labels: ['target'] },
   gateway_inflight: { type: 'gauge', help: 'Requests being answered now.', labels: [] },
   gateway_stream_aborts_total: { type: 'counter', help: 'Streams that ended before their proper end.', labels: ['by'] },
   gateway_translation_dropped_total: {

@@ -1,16 +1,8 @@
 import { Failure } from '../chat/failure.ts'
 import { nearest } from '../lib/nearest.ts'
 import { Glob } from './glob.ts'
+import { type Route, routeOf } from './route.ts'
 import type { Target } from './target.ts'
-
-/** Every target that serves one name of `model_list`. */
-export interface Route {
-  /** The `model_name` it was declared under: what metrics call the model. */
-  readonly name: string
-  readonly targets: readonly Target[]
-  /** Names to try when all of its targets failed. */
-  readonly fallbacks: readonly string[]
-}
 
 export interface Resolved {
   readonly route: Route
@@ -35,7 +27,7 @@ export class Routes {
   readonly #exact = new Map<string, Route>()
   readonly #globs: { glob: Glob; route: Route }[] = []
   readonly #aliases: ReadonlyMap<string, string>
-  readonly #backends: ReadonlyMap<string, Target>
+  readonly #backends: ReadonlyMap<string, Route>
   readonly #only: string | undefined
 
   constructor(table: RouteTable) {
@@ -46,7 +38,7 @@ export class Routes {
     // Stable, so that equally specific ones keep the order of the file.
     this.#globs.sort((a, b) => b.glob.literals - a.glob.literals)
     this.#aliases = new Map(Object.entries(table.aliases))
-    this.#backends = table.backends
+    this.#backends = new Map([...table.backends].map(([name, target]) => [name, routeOf(name, [target])]))
     this.#only = table.routes.length === 1 ? table.routes[0]?.name : undefined
   }
 
@@ -100,10 +92,10 @@ export class Routes {
   #lookUpBackend(asked: string): Resolved | undefined {
     const cut = asked.search(/[/:]/)
     if (cut < 1 || cut === asked.length - 1) return undefined
-    const target = this.#backends.get(asked.slice(0, cut))
-    if (target === undefined) return undefined
+    const route = this.#backends.get(asked.slice(0, cut))
+    if (route === undefined) return undefined
     const model = asked.slice(cut + 1)
-    return { route: { name: asked.slice(0, cut), targets: [target], fallbacks: [] }, asked: model, captured: [model] }
+    return { route, asked: model, captured: [model] }
   }
 
   #unknown(asked: string): Failure {

@@ -4,6 +4,7 @@ import type { TargetSeries } from '../metrics/series.ts'
 import type { Surface } from '../providers/surface.ts'
 import type { CallTimeouts } from '../upstream/call.ts'
 import { fillStars } from './glob.ts'
+import type { TargetState } from './target-state.ts'
 
 /** One upstream and model to try, as the configuration declares it. Frozen; shared by all requests of a runtime. */
 export interface Target {
@@ -25,6 +26,20 @@ export interface Target {
   readonly flavour: Flavour
   readonly timeouts: CallTimeouts
   readonly weight: number
+  /** Those of a lower one are asked first. */
+  readonly order: number
+  readonly tags: readonly string[]
+  /** The most calls at one time. */
+  readonly maxParallel: number | undefined
+  /** The most requests and tokens a minute. */
+  readonly rpm: number | undefined
+  readonly tpm: number | undefined
+  /** USD per million tokens, three of input to one of output; Infinity when nobody knows. */
+  readonly cost: number
+  /** A key is sent. */
+  readonly keyed: boolean
+  /** How it does now: the one thing here that changes. */
+  readonly state: TargetState
   readonly series: TargetSeries
 }
 

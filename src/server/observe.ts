@@ -37,15 +37,20 @@ export function observeRoutes(app: FastifyInstance, gateway: Gateway, controls: 
 
 function health(gateway: Gateway): object {
   const { runtime } = gateway
-  const backends = runtime.targets.map(target => {
-    const { state, checkedAt, lastError, milliseconds } = gateway.health.of(target.name)
+  const now = performance.now()
+  const backends = runtime.targets.map(({ name, provider, origin, state, maxParallel }) => {
+    const cooling = state.coolingFor(now)
     return {
-      name: target.name,
-      provider: target.provider,
-      endpoint: target.origin,
-      status: state,
-      ...(checkedAt !== undefined && { checked_at: checkedAt, latency_ms: milliseconds }),
-      ...(lastError !== undefined && { last_error: lastError })
+      name,
+      provider,
+      endpoint: origin,
+      status: state.ok === undefined ? 'unknown' : state.ok ? 'healthy' : 'unhealthy',
+      ...(state.ok !== undefined && { checked_at: new Date(state.at).toISOString(), latency_ms: state.milliseconds }),
+      ...(state.firstToken > 0 && { first_token_ms: Math.round(state.firstToken) }),
+      ...(cooling > 0 && { left_out_for_seconds: Math.ceil(cooling / 1000) }),
+      inflight: state.inflight,
+      ...(maxParallel !== undefined && { max_parallel: maxParallel, waiting: state.waiting }),
+      ...(state.lastError !== undefined && { last_error: state.lastError })
     }
   })
   return {

@@ -9,6 +9,7 @@ import type { CallRecord } from '../../src/exchange/record.ts'
 import { compile, type Runtime } from '../../src/exchange/runtime.ts'
 import type { Wire } from '../../src/lib/wire.ts'
 import { Metrics } from '../../src/metrics/metrics.ts'
+import { HealthBook } from '../../src/routing/health.ts'
 import { createApp } from '../../src/server/app.ts'
 import { Pools } from '../../src/upstream/pools.ts'
 
@@ -49,6 +50,7 @@ const validate = new Ajv({ useDefaults: true, strict: false, allErrors: true }).
 export async function testGateway(config: PartialConfig, options: TestOptions = {}): Promise<TestGateway> {
   const metrics = new Metrics()
   const pools = new Pools()
+  const health = new HealthBook()
   let generation = 0
   const compiled = (partial: PartialConfig): Runtime => {
     generation++
@@ -58,7 +60,8 @@ export async function testGateway(config: PartialConfig, options: TestOptions = 
       variables,
       metrics,
       wireTo: origin => pools.wire(origin),
-      demo
+      demo,
+      health
     })
     if (!('routes' in runtime)) throw new Error(`the test's configuration is wrong: ${JSON.stringify(runtime)}`)
     return runtime

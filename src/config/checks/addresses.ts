@@ -25,6 +25,11 @@ export function checkAddresses(context: CheckContext): void {
     checkHeaders(context, entry.headers, ['passthrough', name, 'headers'])
   }
   checkTimer(context, config.server.drain, ['server', 'drain'], true)
+  const { queue, cooldown, retry_total: retryTotal } = config.routing
+  checkTimer(context, queue.wait, ['routing', 'queue', 'wait'])
+  checkTimer(context, retryTotal, ['routing', 'retry_total'], true)
+  checkTimer(context, cooldown.within, ['routing', 'cooldown', 'within'])
+  checkTimer(context, cooldown.for, ['routing', 'cooldown', 'for'])
   checkListening(context)
 }
 

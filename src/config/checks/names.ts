@@ -16,8 +16,18 @@ export function checkNames(context: CheckContext): void {
   if (config.active_backend !== undefined) checkBackend(context, config.active_backend, ['active_backend'])
   checkReach(context)
   checkAliases(context)
-  for (const [name, targets] of Object.entries(config.routing.fallbacks)) {
-    const path = ['routing', 'fallbacks', name]
+  for (const list of ['fallbacks', 'context_fallbacks', 'content_policy_fallbacks'] as const)
+    checkFallbacks(context, list, config.routing[list])
+}
+
+function checkFallbacks(
+  context: CheckContext,
+  list: string,
+  declared: Readonly<Record<string, readonly string[]>>
+): void {
+  const { config } = context
+  for (const [name, targets] of Object.entries(declared)) {
+    const path = ['routing', list, name]
     if (!coversEntry(context, name)) {
       errorAtKey(
         context,

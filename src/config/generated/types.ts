@@ -208,22 +208,26 @@ export interface ModelEntry {
   timeouts: Timeouts
   demo: DemoOptions
   /**
-   * The most requests a minute that this entry takes.
+   * The most requests a minute that this entry takes. Beyond it the next entry is asked, then the fallbacks.
    */
   rpm?: number
   /**
-   * The most tokens a minute that this entry takes.
+   * The most tokens a minute that this entry takes, estimated when a request goes out and corrected by what it used.
    */
   tpm?: number
   /**
-   * The most calls at one time that this entry takes.
+   * The most calls at one time that this entry takes. When every entry of a name is full, requests wait in line (routing.queue).
    */
   max_parallel?: number
+  /**
+   * Entries of a lower order are asked first; those of a higher one only when none of them can be.
+   */
+  order: number
   price?: Price
   /**
-   * Words that callers and hooks may choose entries by.
+   * Words that callers choose entries by: a request that names tags (the header x-gateway-tags, or metadata.tags) goes to entries that have all of them.
    */
-  tags?: string[]
+  tags: string[]
   /**
    * Hooks for this entry alone, after the gateway's own.
    */
@@ -301,14 +305,23 @@ export interface Price {
  */
 export interface RoutingSettings {
   /**
-   * How entries of one name share its load.
+   * How entries of one name share its load: by weight, to the one with the fewest calls under way, to the quicker of two by time to first token, or to the cheapest by `price`.
    */
   strategy: 'weighted' | 'least-busy' | 'fastest' | 'cheapest'
   /**
-   * How often a failed target is tried again before the next one is.
+   * What keeps a conversation at one entry while that is healthy, so that the upstream's prompt cache serves it. `session`: the session that the client names. `prefix`: where it names none, the first 4 KB of the body. `none`: nothing.
+   */
+  sticky: 'session' | 'prefix' | 'none'
+  queue: QueueSettings
+  /**
+   * How often a target that failed for a moment is tried again before the next one is: after a random wait that doubles, or after the upstream's retry-after.
    */
   retries: number
-  cooldown?: Cooldown
+  /**
+   * How long one request may wait between its tries in all. A longer retry-after is left to the next target, or told to the client.
+   */
+  retry_total: string | number
+  cooldown: CooldownSettings
   /**
    * Model name or glob → the names to try when it fails, in order. None unless declared: a failure is told, not hidden.
    */
@@ -329,21 +342,34 @@ export interface RoutingSettings {
   }
 }
 /**
- * When a target that keeps failing is left out, and for how long.
+ * The line in front of an entry at its max_parallel.
  */
-export interface Cooldown {
+export interface QueueSettings {
   /**
-   * How many failures it takes.
+   * How many requests may wait; one more is refused with a 503 (529 for Anthropic's clients) and retry-after.
    */
-  failures?: number
+  size: number
+  /**
+   * How long a request may wait in line.
+   */
+  wait: string | number
+}
+/**
+ * When a target that keeps failing is left out, and for how long; then one request finds out whether it works again. A retry-after of the upstream leaves it out at once. When all targets of a name and of its fallbacks are left out, the best is tried anyway.
+ */
+export interface CooldownSettings {
+  /**
+   * How many failures it takes, if there were not more successes; 0: targets are never left out.
+   */
+  failures: number
   /**
    * In which time they must fall.
    */
-  within?: string | number
+  within: string | number
   /**
    * How long the target is then left out.
    */
-  for?: string | number
+  for: string | number
 }
 /**
  * One upstream that is reached byte for byte.

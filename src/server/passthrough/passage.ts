@@ -195,7 +195,7 @@ export class Passage implements Running {
     const name = destination.target?.name ?? `passthrough/${destination.provider}`
     destination.target?.series.attempt(reason)
     if (destination.target !== undefined && (reason === 'ok' || reason.startsWith('upstream-')))
-      this.#gateway.health.note(name, reason === 'ok', milliseconds, problem?.message)
+      destination.target.state.note(reason === 'ok', milliseconds, problem?.message)
     return [{ target: name, reason, milliseconds, ...(problem !== undefined && { message: problem.message }) }]
   }
 }
