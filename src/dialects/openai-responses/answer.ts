@@ -261,8 +261,15 @@ export function encodeItem(block: Exclude<Block, TextBlock>, context: EncodeCont
       const { item: _, ...known } = own(block)
       const text = block.type === 'thinking' ? block.text : ''
       const summary = text === '' ? [] : [{ type: 'summary_text', text }]
-      const proof = known['encrypted_content'] === undefined && someItem(item) ? {} : proofOf(block.extra, known)
-      return { type: 'reasoning', ...item, id: ids.next('rs', item), summary, ...known, ...proof }
+      const proof = encryptedOf(block.extra, known, item)
+      return {
+        type: 'reasoning',
+        ...item,
+        id: ids.next('rs', item),
+        summary,
+        ...known,
+        ...defined({ encrypted_content: proof })
+      }
     }
     case 'foreign':
       return block.dialect === NAME ? { ...block.value } : undefined
@@ -271,8 +278,9 @@ export function encodeItem(block: Exclude<Block, TextBlock>, context: EncodeCont
   }
 }
 
-const someItem = (item: Fields): boolean => Object.keys(item).length > 0
-
-function proofOf(extra: Extra | undefined, known: Fields): Fields {
-  return { encrypted_content: known['encrypted_content'] ?? carry(extra) }
+/** The upstream's own, or the proofs of others; a mark at least on what nobody but us has made. */
+function encryptedOf(extra: Extra | undefined, known: Fields, item: Fields): unknown {
+  const isOthers = Object.keys(extra ?? {}).some(dialect => dialect !== NAME)
+  if (known['encrypted_content'] !== undefined || isOthers) return known['encrypted_content'] ?? carry(extra)
+  return Object.keys(item).length > 0 ? undefined : carry()
 }
