@@ -237,6 +237,9 @@ t.test('a client is sent nothing but answers', async t => {
     encoder.end()
   ].join('')
   t.equal(text.replace(/data: \{.*\}\n\n/g, ''), '', 'no comments, no events')
+  const kept = [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data ?? ''))
+  // Google's SDK drops an answer of which one frame has no part.
+  for (const frame of kept) t.match(frame, { candidates: [{ content: { role: 'model', parts: [{ text: String }] } }] })
   t.same(summary(events(gemini, text)), ['text: Hi there', '= stop'])
   t.match(gemini.encodeStream(CONTEXT).end(), '"error":{"code":502')
 })

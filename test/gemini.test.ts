@@ -232,3 +232,52 @@ t.test('the same history has the same ids, and results find their calls', async 
     { role: 'tool', tool_call_id: 'call_1_1', content: 'two' }
   ])
 })
+
+t.test('what Google’s SDK keeps of a stream is one turn again', async t => {
+  const contents = [
+    hi,
+    model({ text: 'Hm', thought: true }),
+    model({ text: '.', thought: true }),
+    model({ text: 'I ' }),
+    model({ text: 'look.' }),
+    model({ text: '', thoughtSignature: 'c2ln' }),
+    model({ text: 'So:' }),
+    model({ functionCall: { name: 'f', args: {} } }),
+    model({ functionCall: { name: 'f', args: {} } }),
+    model({ text: '' }),
+    user(
+      { functionResponse: { name: 'f', response: { output: 'a' } } },
+      { functionResponse: { name: 'f', response: {} } }
+    )
+  ]
+  t.match(asked({ contents }).turns, [
+    { role: 'user' },
+    {
+      role: 'assistant',
+      blocks: [
+        { type: 'thinking', text: 'Hm.' },
+        { type: 'text', text: 'I look.', extra: undefined },
+        { type: 'text', text: '', extra: { gemini: { thoughtSignature: 'c2ln' } } },
+        { type: 'text', text: 'So:' },
+        { id: 'call_1_0' },
+        { id: 'call_1_1' }
+      ]
+    },
+    { role: 'user', blocks: [{ callId: 'call_1_0' }, { callId: 'call_1_1' }] }
+  ])
+  t.same(again({ contents }).body['contents'], [
+    hi,
+    model(
+      { text: 'Hm.', thought: true },
+      { text: 'I look.' },
+      { text: '', thoughtSignature: 'c2ln' },
+      { text: 'So:' },
+      { functionCall: { name: 'f', args: {} } },
+      { functionCall: { name: 'f', args: {} } }
+    ),
+    user(
+      { functionResponse: { name: 'f', response: { output: 'a' } } },
+      { functionResponse: { name: 'f', response: { output: '' } } }
+    )
+  ])
+})

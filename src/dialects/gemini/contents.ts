@@ -3,23 +3,49 @@ import type { ChatRequest, Extra, Fields, Turn } from '../../chat/request.ts'
 import { foldSystem, isResult, pairTools } from '../../chat/turns.ts'
 import type { Flavour } from '../dialect.ts'
 import type { Dropped } from '../dropped.ts'
-import { unread } from '../read.ts'
+import { someFields, unread } from '../read.ts'
 import { type CallIds, decodeParts, PartWriter } from './parts.ts'
 import { camel, generationOf, NAME, several } from './shape.ts'
 
 const READ = new Set(['role', 'parts'])
 
-/** The API wants a list of contents; SDKs take a text, a part or a content without its list as well. */
+/**
+ * The API wants a list of contents; SDKs take a text, a part or a content without its list as well. Google's own SDK
+ * keeps each frame of a stream as a content of the model's: together they are the one turn they were.
+ */
 export function decodeContents(contents: unknown): Turn[] {
   const ids = new PlacedIds()
-  return several(contents).map((value, at) => {
+  const turns: (Turn & { readonly blocks: Block[] })[] = []
+  for (const [at, value] of several(contents).entries()) {
     const content = contentOf(value)
     const { role } = content
     const isModel = role === 'model' || role === 'assistant'
-    if (isModel) ids.turn(at)
+    const last = turns.at(-1)
+    const isMore = isModel && last?.role === 'assistant'
+    if (isModel && !isMore) ids.turn(at)
     const blocks = decodeParts(content['parts'], ids)
-    return { role: isModel ? 'assistant' : 'user', blocks, ...unread(NAME, content, READ) }
-  })
+    const { extra } = unread(NAME, content, READ)
+    if (isMore && extra === undefined && last.extra === undefined) append(last.blocks, blocks)
+    else turns.push({ role: isModel ? 'assistant' : 'user', blocks, ...(extra !== undefined && { extra }) })
+  }
+  return turns
+}
+
+/** A text that was cut into frames is one text. */
+function append(blocks: Block[], more: readonly Block[]): void {
+  const [first, ...rest] = more
+  const last = blocks.at(-1)
+  if (first === undefined) return
+  if (last?.type === 'text' && first.type === 'text' && isPlain(last) && isPlain(first))
+    blocks.splice(-1, 1, { ...last, text: last.text + first.text })
+  else if (last?.type === 'thinking' && first.type === 'thinking' && isPlain(last) && isPlain(first))
+    blocks.splice(-1, 1, { ...last, text: last.text + first.text })
+  else blocks.push(first)
+  blocks.push(...rest)
+}
+
+function isPlain({ extra }: Block & { type: 'text' | 'thinking' }): boolean {
+  return someFields(extra?.[NAME]) === undefined
 }
 
 function contentOf(value: unknown): Fields {

@@ -31,7 +31,6 @@ class GeminiEncoder implements StreamEncoder {
   /** A frame before and after its part. */
   readonly #head = 'data: {"candidates":[{"content":{"parts":['
   readonly #tail: string
-  readonly #names: string
   readonly #context: EncodeContext
   #over = false
   #open: Open | undefined
@@ -43,8 +42,8 @@ class GeminiEncoder implements StreamEncoder {
   constructor(context: EncodeContext) {
     this.#context = context
     const { model: modelVersion, id: responseId } = context
-    this.#names = JSON.stringify({ modelVersion, responseId }).slice(1)
-    this.#tail = `],"role":"model"},"index":0}],${this.#names}\n\n`
+    const names = JSON.stringify({ modelVersion, responseId }).slice(1)
+    this.#tail = `],"role":"model"},"index":0}],${names}\n\n`
   }
 
   push(event: ChatEvent): string {
@@ -69,13 +68,16 @@ class GeminiEncoder implements StreamEncoder {
       case 'failure':
         return this.#fail(event.failure)
       case 'ping':
-        return this.keepAlive()
+        // A frame for each would fill the histories of clients, which keep every one.
+        return ''
     }
   }
 
-  /** An answer without a candidate, as one whose prompt is refused is: readers have to expect it. */
+  /** An empty text, as Google's streams end with. Without any part, Google's SDK would forget the whole answer. */
   keepAlive(): string {
-    return this.#over ? '' : `data: {${this.#names}\n\n`
+    if (this.#over) return ''
+    const isThinking = this.#open?.block.type === 'thinking'
+    return this.#parts([{ text: '', ...(isThinking && { thought: true }) }])
   }
 
   end(): string {
