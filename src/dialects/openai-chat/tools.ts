@@ -48,8 +48,9 @@ function encodeTool(tool: Tool, flavour: Flavour, dropped: Dropped): object | un
   const { freeform, schema, strict } = tool
   const name = toolName(tool.name, flavour)
   const extra = dropped.extra(tool.extra, 'tools.')
-  const isText = freeform === true && flavour !== 'official'
-  const description = isText ? freeformDescription(tool) : tool.description
+  // Who holds the model to the format needs no words for it.
+  const isHeld = flavour === 'official' && extra['format'] !== undefined
+  const description = freeform === true && !isHeld ? freeformDescription(tool) : tool.description
   if (freeform === true && flavour === 'official') {
     return { type: 'custom', custom: { name, ...defined({ description }), ...extra } }
   }

@@ -126,7 +126,7 @@ export function decodeAnswer(input: unknown, context: DecodeContext = {}): ChatA
   }
 }
 
-export function isRefusal(block: Block): boolean {
+function isRefusal(block: Block): boolean {
   return block.type === 'text' && block.refusal === true
 }
 
@@ -147,6 +147,7 @@ function mended(block: Block, isCut: boolean): Block | undefined {
 export function encodeAnswer(answer: ChatAnswer, context: EncodeContext): Record<string, unknown> {
   const writer = new OutputWriter(context)
   for (const block of answer.blocks) writer.add(block)
+  if (answer.finish === 'length' || answer.finish === 'context-exceeded') writer.cut()
   return encodeResponse(context, {
     finish: answer.finish,
     output: writer.items,
@@ -155,7 +156,7 @@ export function encodeAnswer(answer: ChatAnswer, context: EncodeContext): Record
   })
 }
 
-export interface Said {
+interface Said {
   /** None while it is not finished. */
   readonly finish?: FinishReason
   readonly output: readonly object[]
@@ -208,7 +209,7 @@ export function itemOf(block: Block): Fields {
 
 /** The blocks of an answer as items. */
 class OutputWriter {
-  readonly items: object[] = []
+  readonly items: Fields[] = []
   readonly #context: EncodeContext
   readonly #ids: ItemIds
   /** The content of the message that texts join. */
@@ -224,6 +225,12 @@ class OutputWriter {
     this.#parts = undefined
     const item = encodeItem(block, this.#context, this.#ids)
     if (item !== undefined) this.items.push(item)
+  }
+
+  /** The model was stopped in the last item. */
+  cut(): void {
+    const last = this.items.at(-1)
+    if (last?.['status'] === 'completed') this.items[this.items.length - 1] = { ...last, status: 'incomplete' }
   }
 
   #text(block: TextBlock): void {

@@ -30,7 +30,7 @@ export function decodeContent(content: unknown): Block[] {
   return list(content).map(decodePart)
 }
 
-export function decodePart(part: Fields): Block {
+function decodePart(part: Fields): Block {
   switch (part['type']) {
     case 'input_text':
     case 'output_text':

@@ -9,7 +9,7 @@ import { defined, fields, string } from '../read.ts'
 import { ContentWriter, NAME, own } from './content.ts'
 import { calledTool, takesFreeform, toolName } from './tools.ts'
 
-export interface EncodedInput {
+interface EncodedInput {
   readonly instructions: string | undefined
   readonly input: object[]
 }

@@ -87,7 +87,7 @@ export function decodeReasoningItem(item: Fields): Block {
 const isSystem = ({ role, type }: Fields): boolean =>
   (role === 'system' || role === 'developer') && (type === undefined || type === 'message')
 
-export interface Conversation {
+interface Conversation {
   readonly system: TextBlock[]
   readonly turns: Turn[]
 }

@@ -5,7 +5,7 @@ import type { EncodeContext } from '../dialect.ts'
 import { answerPart, encodeItem, type ItemIds, itemOf, messageItem } from './answer.ts'
 import { own } from './content.ts'
 
-export interface Place {
+interface Place {
   readonly context: EncodeContext
   readonly ids: ItemIds
   /** The item's number in the output. */

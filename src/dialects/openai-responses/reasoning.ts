@@ -13,6 +13,16 @@ export function decodeReasoning({ effort }: Fields): Reasoning | undefined {
   return isEffort(effort) ? { mode: 'on', effort } : undefined
 }
 
+/** The words that others than OpenAI know. */
+const COMMON: Record<Effort, string> = {
+  minimal: 'low',
+  low: 'low',
+  medium: 'medium',
+  high: 'high',
+  xhigh: 'high',
+  max: 'high'
+}
+
 /** Says nothing where it might be refused: OpenAI's models that do not think refuse an effort. */
 export function encodeReasoning(
   { reasoning, model }: ChatRequest,
@@ -27,6 +37,7 @@ export function encodeReasoning(
     if (!off && effort !== undefined) dropped.add('reasoning')
     return {}
   }
+  if (flavour !== 'official' && effort !== undefined && !off) return { effort: COMMON[effort] }
   if (off) return { effort: /^(?:.*\/)?gpt-5(?!\.)/.test(model) ? 'minimal' : 'none' }
   if (effort !== undefined) return { effort: effort === 'max' ? 'xhigh' : effort }
   return {}

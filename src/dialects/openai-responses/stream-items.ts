@@ -1,6 +1,7 @@
 // The items of a stream, each with the blocks that it has become so far.
 import type { ChatEvent } from '../../chat/events.ts'
 import type { Fields } from '../../chat/request.ts'
+import { missingEnd } from '../../lib/json-repair.ts'
 import type { DecodeContext } from '../dialect.ts'
 import { fields, list, number, string } from '../read.ts'
 import { placed } from './answer.ts'
@@ -17,6 +18,8 @@ interface Item {
   spoken: number
   voice: string
   annotations: number
+  /** Of a call, all of its input. */
+  readonly pieces: string[]
   over: boolean
 }
 
@@ -63,13 +66,14 @@ export class StreamItems {
     }
   }
 
-  /** Of an output that is complete, what has not been said yet. */
-  all(output: readonly Fields[]): void {
+  /** Of an output that is complete, what has not been said yet. `isCut`: the model was stopped. */
+  all(output: readonly Fields[], isCut: boolean): void {
     for (const [at, whole] of output.entries()) {
       const id = string(whole['id'])
       const known = id === undefined ? undefined : [...this.#items.values()].find(({ head }) => head['id'] === id)
       this.#itemDone(known ?? this.#item({ output_index: at }, '', whole), whole)
     }
+    for (const item of this.#items.values()) if (!item.over && !isCut) this.#mend(item)
     this.#segments.flush()
   }
 
@@ -113,6 +117,7 @@ export class StreamItems {
       spoken: 0,
       voice: '',
       annotations: 0,
+      pieces: [],
       over: false
     }
     this.#items.set(key, item)
@@ -135,7 +140,10 @@ export class StreamItems {
   }
 
   #input(item: Item, delta: unknown): void {
-    if (isCall(item) && typeof delta === 'string') this.#segments.text(this.#call(item), delta)
+    if (!isCall(item) || typeof delta !== 'string' || delta === '') return
+    const segment = this.#call(item)
+    if (!segment.ended) item.pieces.push(delta)
+    this.#segments.text(segment, delta)
   }
 
   /** Some servers send no deltas. */
@@ -143,7 +151,15 @@ export class StreamItems {
     if (!isCall(item)) return
     const segment = this.#call(item)
     const text = typeof whole === 'string' ? whole : whole ? JSON.stringify(whole) : ''
-    if (!segment.hasText) this.#segments.text(segment, text)
+    if (!segment.hasText) this.#input(item, text)
+  }
+
+  /** The arguments of a model that was not stopped, as an object: some models forget to end it. */
+  #mend(item: Item): void {
+    const text = item.pieces.join('')
+    item.pieces.length = 0
+    const ending = item.head['type'] === 'function_call' && text !== '' ? missingEnd(text) : undefined
+    if (ending !== undefined) this.#segments.text(this.#call(item), ending)
   }
 
   #text(item: Item, event: Fields, type: string, delta: unknown): void {
@@ -226,9 +242,11 @@ export class StreamItems {
   #itemDone(item: Item, whole: Fields): void {
     if (item.over) return
     item.over = true
-    if (isCall(item))
-      this.#inputDone(item, whole['arguments'] ?? whole['input'] ?? item.head['arguments'] ?? item.head['input'])
-    else if (isMessage(item)) {
+    if (isCall(item)) {
+      const { head } = item
+      this.#inputDone(item, whole['arguments'] ?? whole['input'] ?? head['arguments'] ?? head['input'])
+      if (whole['status'] !== 'incomplete') this.#mend(item)
+    } else if (isMessage(item)) {
       for (const [at, part] of list(whole['content']).entries()) this.#partDone(item, at, part)
     } else if (item.head['type'] === 'reasoning') this.#reasoningDone(item, whole)
     else {

@@ -94,7 +94,7 @@ class ResponsesDecoder implements StreamDecoder {
   #finish(response: Fields, type: string): void {
     this.#start(response)
     // Some servers send no events for items, and all of them here.
-    this.#items.all(list(response['output']))
+    this.#items.all(list(response['output']), type === 'response.incomplete')
     if (response['usage']) this.#out.push({ type: 'usage', usage: decodeUsage(fields(response['usage'])) })
     const status = type === 'response.incomplete' ? 'incomplete' : 'completed'
     const reason = decodeFinish({ ...response, status }, this.#items)

@@ -49,7 +49,7 @@ export function joinName(namespace: string | undefined, name: string): string {
 }
 
 /** The tool's name inside of its namespace. */
-export function nameWithin(namespace: string, joined: string): string {
+function nameWithin(namespace: string, joined: string): string {
   const prefix = joinName(namespace, '')
   return joined.startsWith(prefix) ? joined.slice(prefix.length) : joined
 }
@@ -88,8 +88,9 @@ function encodeTool(tool: Tool, flavour: Flavour, dropped: Dropped): object | un
   const within = flavour === 'local' ? undefined : string(fields(namespace)['tool'])
   const name = within ?? toolName(tool.name, flavour)
   if (freeform === true) {
-    if (takesFreeform(flavour)) return { type: 'custom', name, ...defined({ description }), ...extra }
-    const told = defined({ description: freeformDescription(tool) })
+    const isHeld = takesFreeform(flavour) && extra['format'] !== undefined
+    const told = defined({ description: isHeld ? description : freeformDescription(tool) })
+    if (takesFreeform(flavour)) return { type: 'custom', name, ...told, ...extra }
     return { type: 'function', name, ...told, parameters: FREEFORM_SCHEMA, strict: false }
   }
   // It is strict unless told otherwise, and then refuses schemas that are good elsewhere.
@@ -122,7 +123,7 @@ export function calledTool(call: ToolCallBlock, tools: readonly Tool[] = []): To
   return { ...named, freeform: true, input: freeformInput(call.input) }
 }
 
-export interface DecodedChoice {
+interface DecodedChoice {
   readonly toolChoice?: ToolChoice
   /** A choice that only this dialect has. */
   readonly rest?: Fields
