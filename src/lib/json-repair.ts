@@ -32,6 +32,11 @@ export class ObjectProgress {
     return this.#begun && this.#closers.length === 0
   }
 
+  /** What comes next belongs to a string. */
+  get inString(): boolean {
+    return this.#inString
+  }
+
   /** What may be missing at the end, the likeliest first. */
   endings(): string[] {
     const quote = this.#inString ? (this.#escaped ? '\\"' : '"') : ''
@@ -107,9 +112,12 @@ export function repairObject(text: string): string | undefined {
   const inner = unwrapped(text)
   if (inner !== text) return repairObject(inner)
   if (text.length > MOST_REWRITTEN) return undefined
-  const rewritten = rewrite(text)
-  const end = missingEnd(rewritten)
-  return end === undefined ? undefined : rewritten + end
+  for (const token of [TOKEN, TOKEN_WITH_QUOTES]) {
+    const rewritten = rewrite(text, token)
+    const end = missingEnd(rewritten)
+    if (end !== undefined) return rewritten + end
+  }
+  return undefined
 }
 
 /** Without a fence around it, or without being a JSON string itself. */
@@ -121,7 +129,23 @@ function unwrapped(text: string): string {
   return typeof value === 'string' && value.length < text.length ? value : text
 }
 
-const TOKEN = /"[^"\\]*(?:\\[\s\S][^"\\]*)*"?|'[^'\\]*(?:\\[\s\S][^'\\]*)*'?|\/\/[^\n]*|[A-Za-z_]\w*|[\s\S]/g
+const OTHERS = /\/\/[^\n]*|-?\.?\d[\w.+-]*|[A-Za-z_$][\w$]*|\s+|[\s\S]/
+const TOKEN = new RegExp(
+  `"[^"\\\\]*(?:\\\\[\\s\\S][^"\\\\]*)*"?|'[^'\\\\]*(?:\\\\[\\s\\S][^'\\\\]*)*'?|${OTHERS.source}`,
+  'g'
+)
+/** Here a quote ends a string only where a string may end: models forget to escape those inside. */
+const TOKEN_WITH_QUOTES = new RegExp(
+  ['"', "'"]
+    .map(quote => {
+      const inner = `${quote}(?!\\s*(?:[,:}\\]]|$))`
+      return `${quote}[^${quote}\\\\]*(?:(?:\\\\[\\s\\S]|${inner})[^${quote}\\\\]*)*${quote}?`
+    })
+    .concat(OTHERS.source)
+    .join('|'),
+  'g'
+)
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 const WORDS: ReadonlyMap<unknown, string> = new Map<unknown, string>([
   ['True', 'true'],
   ['False', 'false'],
@@ -133,23 +157,54 @@ const WORDS: ReadonlyMap<unknown, string> = new Map<unknown, string>([
   ['null', 'null']
 ])
 
-/** The same in the words of JSON. */
-function rewrite(text: string): string {
-  const tokens = text.match(TOKEN) ?? []
-  const words = tokens.map(token => {
-    const first = token[0] ?? ''
-    if (first === '"' || first === "'") return rewriteString(token, first)
-    if (token.startsWith('//')) return ''
-    if (/[A-Za-z_]/.test(first) && token.length > 1) return WORDS.get(token) ?? JSON.stringify(token)
-    return token
-  })
-  let next = ''
-  for (let at = words.length - 1; at >= 0; at--) {
-    const word = words[at] ?? ''
-    if (word === ',' && (next === '}' || next === ']')) words[at] = ''
-    else if (word.trim() !== '') next = word
+/** The same in the words of JSON, with commas and brackets where they have to be, up to the end of the first value. */
+function rewrite(text: string, tokens: RegExp): string {
+  const out: string[] = []
+  const closers: string[] = []
+  const open = { '}': 0, ']': 0 }
+  let previous = ''
+  let comma = -1
+  let isApart = false
+  for (const token of text.match(tokens) ?? []) {
+    const word = wordOf(token)
+    if (word.trim() === '') {
+      isApart = true
+      out.push(word)
+      continue
+    }
+    if (word === '}' || word === ']') {
+      if (previous === ',') out[comma] = ''
+      // One too many.
+      if (open[word] === 0) continue
+      for (let closer = closers.pop(); closer !== undefined; closer = closers.pop()) {
+        open[closer === '}' ? '}' : ']']--
+        out.push(closer)
+        if (closer === word) break
+      }
+      if (closers.length === 0) break
+    } else {
+      if (isApart && /["\w}\]]$/.test(previous) && /^["\w{[-]/.test(word)) out.push(',')
+      if (word === '{' || word === '[') {
+        const closer = word === '{' ? '}' : ']'
+        open[closer]++
+        closers.push(closer)
+      }
+      if (word === ',') comma = out.length
+      out.push(word)
+    }
+    previous = word
+    isApart = false
   }
-  return words.join('')
+  return out.join('')
+}
+
+function wordOf(token: string): string {
+  const first = token[0] ?? ''
+  if (first === '"' || first === "'") return rewriteString(token, first)
+  if (token.startsWith('//')) return ''
+  if (/[A-Za-z_$]/.test(first)) return WORDS.get(token) ?? JSON.stringify(token)
+  if (/\d/.test(token) && !NUMBER.test(token)) return JSON.stringify(token)
+  return token
 }
 
 const ESCAPE = /\\(?:u[\dA-Fa-f]{4}|[\s\S])|[\u0000-\u001f"]/g
