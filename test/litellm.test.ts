@@ -38,7 +38,7 @@ const CANONICAL = `model_list:
   - model_name: gpt-4o                      # group of two deployments
     litellm_params: {model: openai/gpt-4o, api_key: os.environ/OPENAI_API_KEY, rpm: 600, weight: 2, timeout: 60, stream_timeout: 10}
   - model_name: gpt-4o
-    litellm_params: {model: azure/my-gpt4o, api_base: os.environ/AZURE_API_BASE, api_key: os.environ/AZURE_API_KEY, api_version: "2024-08-01-preview", order: 2}
+    litellm_params: {model: azure_ai/my-gpt4o, api_base: os.environ/AZURE_API_BASE, api_key: os.environ/AZURE_API_KEY, api_version: "2024-08-01-preview", order: 2}
     model_info: {id: azure-eu-1, base_model: azure/gpt-4o}
   - model_name: "claude-*"
     litellm_params: {model: "anthropic/claude-*", api_key: os.environ/ANTHROPIC_API_KEY}
@@ -71,14 +71,14 @@ t.test('of the canonical config only what cannot be reached is an error', async 
       line: 5,
       column: 29,
       path: 'model_list[1].litellm_params.model',
-      message: 'the provider `azure` cannot be reached by this version'
+      message: 'the provider `azure_ai` cannot be reached by this version'
     }
   ])
   t.equal(errors.length, 1)
 })
 
 t.test('the canonical config, its azure entry pointed elsewhere, runs', async t => {
-  const loaded = load(CANONICAL.replace('azure/my-gpt4o', 'openai/my-gpt4o'))
+  const loaded = load(CANONICAL.replace('azure_ai/my-gpt4o', 'openai/my-gpt4o'))
   const { config } = loaded
   t.match(config.model_list.slice(0, 4), [
     {
@@ -133,7 +133,7 @@ t.test('the canonical config, its azure entry pointed elsewhere, runs', async t 
 })
 
 t.test('every key of the report is read once, with a place and a reason', async t => {
-  const { report } = load(CANONICAL.replace('azure/my-gpt4o', 'openai/my-gpt4o'))
+  const { report } = load(CANONICAL.replace('azure_ai/my-gpt4o', 'openai/my-gpt4o'))
   const paths = report?.lines.map(line => line.path) ?? []
   t.same(paths, [...new Set(paths)])
   for (const line of report?.lines ?? []) t.ok(line.line > 0 && line.column > 0 && line.reason.length > 0, line.path)
@@ -147,7 +147,7 @@ t.test('what LiteLLM ignores in silence is an error here', async t => {
   - model_name: b
     litellm_params: {api_key: x}
   - model_name: c
-    litellm_params: {model: bedrock/x}
+    litellm_params: {model: sagemaker/x}
   - model_name: d
     litellm_params: {model: mystery}
   - model_name: e
@@ -168,7 +168,7 @@ router_setings: {}
     /:3:58 error .*api_baes: unknown key; did you mean "api_base"/,
     /:4:5 error model_list\[0\].model_inf: unknown key; did you mean "model_info"/,
     /:6:21 error .*needs `model`/,
-    /:8:29 error .*the provider `bedrock` cannot be reached/,
+    /:8:29 error .*the provider `sagemaker` cannot be reached/,
     /:10:29 error .*does not say which provider/,
     /:12:21 error model_list\[4\]: `litellm_params` must be a map/,
     /:14:39 error .*no credential of this name/,

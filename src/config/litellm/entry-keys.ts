@@ -11,6 +11,15 @@ export const LITELLM_PARAMS = rules(
     organization: same('headers.openai-organization', 'sent as the header it is'),
     extra_headers: same('headers', 'the same'),
     headers: same('headers', 'the same as extra_headers'),
+    azure_ad_token: same('api_key', 'the same; a token that ends is not renewed'),
+    vertex_project: same('api_base', 'part of the address'),
+    vertex_location: same('api_base', 'part of the address; us-central1 beside a project, as in LiteLLM'),
+    vertex_credentials: same('api_key', 'the path of the key file, or its text on one line'),
+    aws_region_name: same('api_base', 'part of the address'),
+    aws_bedrock_runtime_endpoint: same('api_base', 'the same'),
+    aws_access_key_id: same('api_key', '`ID:SECRET`, by which requests are signed'),
+    aws_secret_access_key: same('api_key', '`ID:SECRET`, by which requests are signed'),
+    aws_session_token: same('api_key', 'its third part'),
     litellm_credential_name: same('api_key', 'the values of that credential_list entry are used'),
     ttft_timeout: same('timeouts.first_token', 'the deadline of the first token'),
     stream_idle_timeout: same('timeouts.idle', 'the longest gap in a stream')
@@ -61,10 +70,12 @@ export const LITELLM_PARAMS = rules(
       'use the options of the `demo` provider for tests',
       'mock_timeout mock_testing_fallbacks mock_testing_rate_limit_error mock_tool_calls mock_delay'
     ),
+    api_version: { fit: 'approximate', reason: 'Azure is asked by its v1 API, which has no dated versions' },
     ...unsupported(
-      'this provider cannot be reached by this version',
-      'api_version azure_ad_token tenant_id client_id client_secret vertex_project vertex_location vertex_credentials aws_access_key_id aws_secret_access_key aws_session_token aws_region_name aws_role_name aws_session_name aws_profile_name aws_bedrock_runtime_endpoint region_name watsonx_region_name s3_bucket_name gcs_bucket_name'
+      'credentials are not looked up in this cloud: give a key, a key file or an access key',
+      'tenant_id client_id client_secret aws_role_name aws_session_name aws_profile_name'
     ),
+    ...unsupported('it has no effect here', 'region_name watsonx_region_name s3_bucket_name gcs_bucket_name'),
     ...unsupported(
       'routers that are a model are not there in this version',
       'auto_router_config auto_router_config_path auto_router_default_model auto_router_embedding_model complexity_router_config complexity_router_default_model'

@@ -1,5 +1,6 @@
 import { child, type Located, type LocatedMap, mapAt, scalarAt, textOf } from '../located.ts'
 import type { Path, Spot } from '../problem.ts'
+import { adoptCloud, CLOUD_KEYS } from './clouds.ts'
 import { LITELLM_PARAMS, MODEL_ENTRY, MODEL_INFO } from './entry-keys.ts'
 import { isNull, numberOf, put } from './place.ts'
 import { ANY_MODEL, placeModel } from './providers.ts'
@@ -25,7 +26,8 @@ const SPECIAL = new Set([
   'rpm',
   'tpm',
   'mock_response',
-  'litellm_credential_name'
+  'litellm_credential_name',
+  ...Object.keys(CLOUD_KEYS)
 ])
 
 /** One entry of LiteLLM's model_list as ours: several for `model: "*"`, none when it cannot be reached, which is then an error. */
@@ -163,8 +165,12 @@ function place(
     ? `taken for a model of \`${placed.provider}\` by its name`
     : `provider \`${placed.provider}\``
   ledger.note(said.key, [...path, 'model'], fit, reason)
-  put(entry, ['provider'], said.key, scalarAt(said.node.spot, placed.provider))
-  put(entry, ['model'], said.key, scalarAt(said.node.spot, placed.model))
+  const credential = context.credentials.get(textOf(child(params, 'litellm_credential_name')) ?? '')
+  const both = credential === undefined ? [params] : [params, credential]
+  const { provider } = placed
+  const upstream = adoptCloud({ provider, model: placed.model, said: both, entry, path, ledger })
+  put(entry, ['provider'], said.key, scalarAt(said.node.spot, provider))
+  put(entry, ['model'], said.key, scalarAt(said.node.spot, upstream))
   return [entry]
 }
 
