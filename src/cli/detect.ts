@@ -1,7 +1,8 @@
 import { accessSync, constants } from 'node:fs'
 import { get } from 'node:http'
 import { delimiter, join } from 'node:path'
-import { PRESETS, type Preset, type ProviderName } from '../providers/presets.ts'
+import type { Preset } from '../providers/preset.ts'
+import { PRESETS, type ProviderName } from '../providers/presets.ts'
 
 /** Something on this machine that a gateway could use. Never holds a value of the environment. */
 export type Finding =
@@ -29,7 +30,8 @@ const PROBES: readonly Probe[] = [
   { port: 1234, path: '/v1/models', provider: () => 'lm-studio' },
   { port: 11402, path: '/v1/models', provider: () => 'mlx' },
   { port: 8080, path: '/v1/models', provider: listing => (ownedBy(listing, 'llamacpp') ? 'llama.cpp' : 'mlx') },
-  { port: 8000, path: '/v1/models', provider: listing => (ownedBy(listing, 'vllm') ? 'vllm' : 'self-hosted') }
+  { port: 8000, path: '/v1/models', provider: listing => (ownedBy(listing, 'vllm') ? 'vllm' : 'self-hosted') },
+  { port: 30000, path: '/v1/models', provider: listing => (ownedBy(listing, 'sglang') ? 'sglang' : 'self-hosted') }
 ]
 
 /** Loopback answers in a millisecond; who is slower is busy, and can be declared by hand. */
@@ -41,8 +43,8 @@ export async function detect(env: Variables, ownPort: number, probes = PROBES): 
   const servers = await Promise.all(probes.filter(probe => probe.port !== ownPort).map(look))
   const findings: Finding[] = servers.filter(server => server !== undefined)
   for (const [provider, preset] of Object.entries(PRESETS) as [ProviderName, Preset][]) {
-    const { keyVariable: variable } = preset
-    if (variable !== undefined && env[variable]) findings.push({ kind: 'key', provider, variable })
+    const { keyVariable: variable, keyShared: shared } = preset
+    if (variable !== undefined && shared !== true && env[variable]) findings.push({ kind: 'key', provider, variable })
   }
   if (onPath('claude', env)) findings.push({ kind: 'claude' })
   return findings

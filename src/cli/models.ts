@@ -2,9 +2,11 @@ import { Failure } from '../chat/failure.ts'
 import type { Runtime } from '../exchange/runtime.ts'
 import { Deadlines } from '../lib/deadlines.ts'
 import { nearest } from '../lib/nearest.ts'
-import type { Wire } from '../lib/wire.ts'
+import type { Wire, WireRequest } from '../lib/wire.ts'
+import type { Preset } from '../providers/preset.ts'
 import { PROVIDER_NAMES, presetOf } from '../providers/presets.ts'
-import { type Surface, surfacesOf } from '../providers/surface.ts'
+import { reach } from '../providers/reach.ts'
+import { rootOf, type Surface } from '../providers/surface.ts'
 import { Call } from '../upstream/call.ts'
 import { Pools } from '../upstream/pools.ts'
 import { findConfig, type Where } from './find-config.ts'
@@ -17,6 +19,7 @@ interface Asked {
   readonly place: string
   readonly wire: Wire
   readonly surface: Surface
+  readonly preset: Preset | undefined
 }
 
 const TIMEOUTS = { connect: 3000, firstToken: 8000, idle: 8000, total: 10_000 }
@@ -63,55 +66,63 @@ function upstreamOf(runtime: Runtime, name: string, pools: Pools): Asked | strin
     runtime.targets.find(candidate => candidate.name.startsWith(`${name}/`)) ??
     runtime.targets.find(candidate => candidate.provider === name)
   const own = target?.surfaces[0]
-  if (target !== undefined && own !== undefined) return { place: target.place, wire: target.wire, surface: own }
+  if (target !== undefined && own !== undefined)
+    return { place: target.place, wire: target.wire, surface: own, preset: presetOf(target.provider) }
   const preset = presetOf(name)
   if (preset === undefined) {
     const near = nearest(name, [...PROVIDER_NAMES, ...Object.keys(runtime.config.backends)])
     return `There is no provider or backend \`${name}\`.${near.length === 0 ? '' : ` Did you mean ${near.join(' or ')}?`}`
   }
-  if (preset.apiBase === undefined)
-    return `\`${name}\` has no address of its own: declare it in gateway.yaml with api_base.`
-  const url = new URL(preset.apiBase)
-  const key = preset.keyVariable === undefined ? undefined : process.env[preset.keyVariable]
-  if (preset.keyVariable !== undefined && !key) return `${preset.title} wants a key: set ${preset.keyVariable}.`
-  const [surface] = surfacesOf(preset, url, key, {}, undefined)
+  const wanted = { provider: name, apiBase: undefined, apiKey: undefined, headers: {}, dialect: undefined, model: '*' }
+  const reached = reach(preset, wanted, { variables: process.env, wireTo: origin => pools.wire(origin) })
+  if (typeof reached === 'string') return `\`${name}\` cannot be asked: ${reached}. Declare it in gateway.yaml.`
+  if (reached.warning !== undefined) return `${preset.title} wants a credential: ${reached.warning}.`
+  const { url, surfaces } = reached
+  const [surface] = surfaces
   if (surface === undefined) return `\`${name}\` speaks nothing that lists models.`
-  return { place: `${name} (${url.origin})`, wire: pools.wire(url.origin), surface }
+  return { place: `${name} (${url.origin})`, wire: pools.wire(url.origin), surface, preset }
 }
 
-function listOffered({ place, wire, surface }: Asked): Promise<string[] | Failure> {
+/** A server may list its models at a place of its own; where one place is not known there, the next is asked. */
+async function listOffered(asked: Asked): Promise<string[] | Failure> {
+  const { surface, preset } = asked
+  const root = preset === undefined ? '' : (rootOf(preset, surface.base) ?? '')
+  const paths = preset?.lists?.map(path => root + path) ?? [`${surface.base}/models`]
+  let result: string[] | Failure = new Failure('upstream-failed', `${asked.place} lists no models.`)
+  for (const path of paths) {
+    result = await listAt(path, asked)
+    if (!(result instanceof Failure) || result.details.code !== 'no_list') return result
+  }
+  return result
+}
+
+async function listAt(path: string, { place, wire, surface }: Asked): Promise<string[] | Failure> {
+  const headers = ['accept', 'application/json', ...versionOf(surface), ...surface.headers]
+  const plain = { method: 'GET', path, headers, body: [], bodyLength: 0 }
+  const request = await (surface.finish?.(plain, { operation: 'list', model: '', stream: false }) ?? plain)
+  return request instanceof Failure ? request : fetchList(request, place, wire)
+}
+
+function fetchList(request: WireRequest, place: string, wire: Wire): Promise<string[] | Failure> {
   return new Promise(resolve => {
     const deadlines = new Deadlines()
     const chunks: Buffer[] = []
     let status = 0
+    // The clock of the deadlines does not keep a process alive by itself.
+    const alive = setTimeout(() => undefined, TIMEOUTS.total)
     const done = (result: string[] | Failure) => {
+      clearTimeout(alive)
       deadlines.close()
       resolve(result)
     }
-    const headers = ['accept', 'application/json', ...versionOf(surface), ...surface.headers]
-    // The clock of the deadlines does not keep a process alive by itself.
-    const alive = setTimeout(() => undefined, TIMEOUTS.total)
-    new Call(
-      wire,
-      { method: 'GET', path: `${surface.base}/models`, headers, body: [], bodyLength: 0 },
-      place,
-      TIMEOUTS,
-      deadlines,
-      {
-        onHead: code => {
-          status = code
-        },
-        onData: chunk => void chunks.push(chunk),
-        onEnd: () => {
-          clearTimeout(alive)
-          done(read(place, status, Buffer.concat(chunks).toString('utf8')))
-        },
-        onFailure: failure => {
-          clearTimeout(alive)
-          done(failure)
-        }
-      }
-    )
+    new Call(wire, request, place, TIMEOUTS, deadlines, {
+      onHead: code => {
+        status = code
+      },
+      onData: chunk => void chunks.push(chunk),
+      onEnd: () => done(read(place, status, Buffer.concat(chunks).toString('utf8'))),
+      onFailure: done
+    })
   })
 }
 
@@ -126,13 +137,23 @@ function read(place: string, status: number, text: string): string[] | Failure {
     })
   if (status !== 200)
     return new Failure('upstream-failed', `${place} answered ${status} when asked for its models.`, {
+      ...((status === 404 || status === 405) && { code: 'no_list' }),
       recommendations: ['It may have no such route; the entry may work all the same.']
     })
+  const names = namesIn(text)
+  return names ?? new Failure('upstream-failed', `${place} did not answer with a list of models.`, { code: 'no_list' })
+}
+
+/** OpenAI's and Anthropic's `data`, Gemini's, Ollama's and Cohere's `models`, GitHub's bare list; undefined for none. */
+function namesIn(text: string): string[] | undefined {
   try {
-    const { data, models } = JSON.parse(text) as { data?: { id?: unknown }[]; models?: { name?: unknown }[] }
+    const said = JSON.parse(text) as { data?: { id?: unknown }[]; models?: { name?: unknown }[] } | { id?: unknown }[]
+    const { data, models } = Array.isArray(said) ? { data: said, models: [] } : said
+    if (!Array.isArray(data) && !Array.isArray(models)) return undefined
     const names = [...(data ?? []).map(row => row.id), ...(models ?? []).map(row => row.name)]
-    return names.filter(name => typeof name === 'string').map(name => name.replace(/^models\//, ''))
+    const found = names.filter(name => typeof name === 'string').map(name => name.replace(/^models\//, ''))
+    return [...new Set(found)]
   } catch {
-    return new Failure('upstream-failed', `${place} did not answer with a list of models.`)
+    return undefined
   }
 }
