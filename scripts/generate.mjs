@@ -1,5 +1,5 @@
 // Writes what follows from the schema: the types, checked in so that a checkout compiles without this, and docs/configuration.md;
-// and docs/litellm.md, from the tables that the loader itself uses, as they are built.
+// docs/litellm.md, from the tables that the loader itself uses, and docs/providers.md, from the presets, as they are built.
 // `--check` writes nothing and ends with 1 when a file on disk differs; `--build DIR` says where the build lies.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
@@ -174,6 +174,84 @@ async function renderLiteLLM(build) {
   return `${lines.join('\n')}\n`
 }
 
+const SAMPLE_MODEL = 'MODEL'
+const KEY_HEADERS = { bearer: 'authorization: Bearer', none: 'none' }
+
+/** The whole address of a conversation in each dialect, as the presets make it. */
+function addressesOf(preset, surfaces) {
+  const base = new URL(preset.apiBase ?? preset.addressShape)
+  // A cloud with places below a project has its rows appended, whatever its address ends with.
+  const made =
+    preset.cloud === 'vertex'
+      ? preset.speaks.map(row => ({ dialect: row.dialect, base: base.pathname + row.prefix }))
+      : surfaces.surfacesOf(preset, base, undefined, {}, undefined)
+  return made.map(({ dialect, base: below }) => {
+    if (dialect === 'gemini') return [dialect, `${base.origin}${below}/models/${SAMPLE_MODEL}:generateContent`]
+    if (preset.cloud === 'vertex' && dialect === 'anthropic')
+      return [dialect, `${base.origin}${below}/${SAMPLE_MODEL}:rawPredict`]
+    return [dialect, base.origin + below + surfaces.operationPath(dialect, 'chat')]
+  })
+}
+
+function mindedBy({ rejects = [], only = {}, renames = {}, defaults = {} } = {}) {
+  const list = fields => fields.map(code).join(', ')
+  return [
+    ...(rejects.length > 0 ? [`left out: ${list(rejects)}`] : []),
+    ...Object.entries(only).map(([field, values]) => `${code(field)} only ${list(values)}`),
+    ...Object.entries(renames).map(([field, name]) => `${code(field)} is sent as ${code(name)}`),
+    ...Object.entries(defaults).map(([field, value]) => `${code(field)} ${code(value)} when nothing is said`)
+  ].join('; ')
+}
+
+async function renderProviders(build) {
+  const load = name => import(pathToFileURL(join(build, 'src/providers', `${name}.js`)).href)
+  const [{ PRESETS }, surfaces] = await Promise.all([load('presets'), load('surface')])
+  const presets = Object.entries(PRESETS).filter(([name]) => name !== 'demo')
+  const lines = [
+    '<!-- Generated from src/providers by scripts/generate.mjs. Do not edit: run `npm run build` and `npm run types`. -->',
+    '# Providers',
+    '',
+    'What `provider:` of an entry or a backend may say, beside the built-in `demo`. A row knows the address, where the key goes, and which dialects',
+    'are spoken there; `api_base`, `api_key`, `headers` and `dialect` of the entry come before it. A client whose own dialect is spoken is passed on',
+    'byte for byte; for any other the request is translated into the first one that can be.',
+    '',
+    '`sluice models --provider NAME` lists what a provider offers.',
+    '',
+    '| provider | dialects | key | address of a conversation |',
+    '| --- | --- | --- | --- |'
+  ]
+  for (const [name, preset] of presets) {
+    const title = preset.docs === undefined ? preset.title : `[${preset.title}](${preset.docs})`
+    const spoken = addressesOf(preset, surfaces)
+    const header = KEY_HEADERS[preset.keyHeader] ?? preset.keyHeader
+    const key = preset.keyVariable === undefined ? code(header) : `${code(preset.keyVariable)}, as ${code(header)}`
+    const cells = [spoken.map(([dialect]) => code(dialect)), [key], spoken.map(([, address]) => code(address))]
+    lines.push(`| \`${name}\`: ${cell(title)} | ${cells.map(lists => lists.join('<br>')).join(' | ')} |`)
+  }
+  lines.push(
+    '',
+    'Capitals stand for what is yours. Servers on this machine need no key, and get one if the entry has it.',
+    ''
+  )
+  lines.push('## What is different', '', '| provider | |', '| --- | --- |')
+  for (const [name, preset] of presets) {
+    const notes = [
+      preset.note,
+      mindedBy(preset.quirks),
+      preset.rateLimits && `rate limits: ${preset.rateLimits.split(', ').map(code).join(', ')}`,
+      preset.lists && `models listed at ${preset.lists.map(code).join(', then ')}`
+    ]
+    const told = notes.filter(note => note !== undefined && note !== '').map(note => cell(note).replace(/\.?$/, '.'))
+    if (told.length > 0)
+      lines.push(`| \`${name}\` | ${told.map(note => note[0].toUpperCase() + note.slice(1)).join(' ')} |`)
+  }
+  lines.push(
+    '',
+    'Fields are left out and renamed in requests that are translated; their paths come back in `x-gateway-dropped`. What passes byte for byte is never changed.'
+  )
+  return `${lines.join('\n')}\n`
+}
+
 const files = new Map([
   ['src/config/generated/types.ts', await renderTypes()],
   ['docs/configuration.md', renderReference()]
@@ -183,6 +261,7 @@ const build = resolve(root, said < 0 ? 'dist' : process.argv[said + 1])
 // Before the first build there are no tables to read, and the types may be what it waits for.
 if (existsSync(join(build, 'src/config/litellm/entry-keys.js')))
   files.set('docs/litellm.md', await renderLiteLLM(build))
+if (existsSync(join(build, 'src/providers/surface.js'))) files.set('docs/providers.md', await renderProviders(build))
 
 let stale = 0
 for (const [path, text] of files) {
