@@ -1,5 +1,8 @@
+import type { Failure } from '../chat/failure.ts'
 import type { DialectName, Operation } from '../dialects/dialect.ts'
-import type { KeyHeader, Preset, Spoken } from './presets.ts'
+import type { WireRequest } from '../lib/wire.ts'
+import type { KeyHeader, Preset, Spoken } from './preset.ts'
+import type { Quirks } from './quirks.ts'
 
 /** Where and how a target is asked in one dialect: all of it worked out when the config is compiled. */
 export interface Surface {
@@ -10,7 +13,21 @@ export interface Surface {
   readonly headers: readonly string[]
   /** Names in `headers`, which a client's own never replace. */
   readonly owned: ReadonlySet<string>
+  /** What a body that is written for this surface has to mind. */
+  readonly quirks?: Quirks
+  /** Called last, on the request as it would go out. */
+  readonly finish?: Finish
 }
+
+/** What is known of a request beside its bytes. */
+export interface Sending {
+  readonly operation: Operation | 'list'
+  readonly model: string
+  readonly stream: boolean
+}
+
+/** Adds what exists only when a request is sent: a token, a signature, a path with the model in it. Mostly at once. */
+export type Finish = (request: WireRequest, sending: Sending) => WireRequest | Failure | Promise<WireRequest | Failure>
 
 /** The dialect's own paths; Gemini's have the model in them. */
 const PATHS: Record<Exclude<DialectName, 'gemini'>, Partial<Record<Operation, string>>> = {
@@ -28,42 +45,95 @@ export function operationPath(dialect: DialectName, operation: Operation): strin
 const WHOLE_ADDRESS = /\/(chat\/completions|completions|embeddings|responses|messages)$/
 const VERSION = /\/v\d+(?:beta|alpha)?\d*$/
 
+/** `model`: the upstream's name of it, or the glob that is filled in; some models are asked in some dialects only. */
 export function surfacesOf(
   preset: Preset,
   apiBase: URL,
   apiKey: string | undefined,
   extraHeaders: Readonly<Record<string, string>>,
-  pinned: DialectName | undefined
+  pinned: DialectName | undefined,
+  model = '*'
 ): readonly Surface[] {
-  const spoken =
-    pinned === undefined ? preset.speaks : [preset.speaks.find(row => row.dialect === pinned) ?? assumed(pinned)]
-  return spoken.map(row => surface(row, row.keyHeader ?? preset.keyHeader, apiBase, apiKey, extraHeaders))
+  return spokenFor(preset, pinned, model).map(row => {
+    const headers = keyAndExtra(row.keyHeader ?? preset.keyHeader, row.dialect, apiKey, extraHeaders)
+    return surfaceAt(preset, row.dialect, baseOf(preset, row, apiBase), headers)
+  })
 }
 
-/** An operator may pin a dialect that the preset does not list: servers learn new ones faster than tables do. */
+export function surfaceAt(
+  preset: Preset,
+  dialect: DialectName,
+  base: string,
+  headers: ReadonlyMap<string, string>,
+  finish?: Finish
+): Surface {
+  return {
+    dialect,
+    base,
+    headers: [...headers].flat(),
+    owned: new Set(headers.keys()),
+    ...(preset.quirks !== undefined && dialect === 'openai-chat' && { quirks: preset.quirks }),
+    ...(finish !== undefined && { finish })
+  }
+}
+
+/** The rows a model is asked by. An operator may pin a dialect that no row lists: servers learn faster than tables do. */
+export function spokenFor(preset: Preset, pinned: DialectName | undefined, model: string): readonly Spoken[] {
+  if (pinned !== undefined) return [preset.speaks.find(row => row.dialect === pinned) ?? assumed(pinned)]
+  const star = model.indexOf('*')
+  const known = star < 0 ? model : model.slice(0, star)
+  // What a `*` will stand for is not known: only a name that is surely of another kind is left out.
+  return preset.speaks.filter(
+    row => row.notFor?.test(known) !== true && (star >= 0 || row.onlyFor === undefined || row.onlyFor.test(known))
+  )
+}
+
 function assumed(dialect: DialectName): Spoken {
   return { dialect, prefix: dialect === 'gemini' ? '/v1beta' : '/v1' }
 }
 
-function surface(
-  row: Spoken,
-  keyHeader: KeyHeader,
-  apiBase: URL,
-  apiKey: string | undefined,
-  extra: Readonly<Record<string, string>>
-): Surface {
-  const path = apiBase.pathname.replace(/\/+$/, '').replace(WHOLE_ADDRESS, '')
+/** An address's path without what belongs to one operation. */
+export function pathOf(apiBase: URL): string {
+  return apiBase.pathname.replace(/\/+$/, '').replace(WHOLE_ADDRESS, '')
+}
+
+function baseOf(preset: Preset, row: Spoken, apiBase: URL): string {
+  const path = pathOf(apiBase)
+  const root = rootOf(preset, path)
+  if (root !== undefined) return root + row.prefix
+  // An address that no row ends with was given for the first; a row that stands elsewhere on the host is found there.
+  const [first] = preset.speaks
+  const elsewhere = first !== undefined && first.prefix !== row.prefix && first.prefix !== ''
+  if (elsewhere && sameHost(preset, apiBase)) return row.prefix
   // OpenAI's SDKs append `/chat/completions` to whatever base they are given, Anthropic's append `/v1/messages`.
   const complete = VERSION.test(path) || (path !== '' && row.dialect.startsWith('openai'))
+  return complete ? path : path + row.prefix
+}
+
+/** What stands before a row's prefix when an address ends with one, with or without the version at its end. */
+export function rootOf(preset: Preset, path: string): string | undefined {
+  let longest = ''
+  for (const { prefix } of preset.speaks)
+    for (const end of [prefix, prefix.replace(VERSION, '')])
+      if (end.length > longest.length && path.endsWith(end)) longest = end
+  return longest === '' ? undefined : path.slice(0, -longest.length)
+}
+
+function sameHost(preset: Preset, apiBase: URL): boolean {
+  return preset.apiBase !== undefined && new URL(preset.apiBase).host === apiBase.host
+}
+
+/** The key and what the entry declares, under names in lower case. */
+export function keyAndExtra(
+  keyHeader: KeyHeader,
+  dialect: DialectName,
+  apiKey: string | undefined,
+  extra: Readonly<Record<string, string>>
+): Map<string, string> {
   const headers = new Map<string, string>()
-  if (apiKey !== undefined && apiKey !== '') addKey(headers, keyHeader, row.dialect, apiKey)
+  if (apiKey !== undefined && apiKey !== '') addKey(headers, keyHeader, dialect, apiKey)
   for (const [name, value] of Object.entries(extra)) headers.set(name.toLowerCase(), value)
-  return {
-    dialect: row.dialect,
-    base: complete ? path : path + row.prefix,
-    headers: [...headers].flat(),
-    owned: new Set(headers.keys())
-  }
+  return headers
 }
 
 function addKey(headers: Map<string, string>, keyHeader: KeyHeader, dialect: DialectName, apiKey: string): void {
