@@ -66,15 +66,15 @@ export async function listAudit(
   page: Page
 ): Promise<Paged<AuditRecord> | Failure> {
   const conditions = new Conditions()
-  conditions.add('kind = $', kind)
-  conditions.add('target = $', target)
-  conditions.add('actor = $', actor)
-  conditions.add('at >= $', from)
-  conditions.add('at < $', to)
+  conditions.add('kind = ?', kind)
+  conditions.add('target = ?', target)
+  conditions.add('actor = ?', actor)
+  conditions.add('at >= ?', from)
+  conditions.add('at < ?', to)
   if (page.cursor !== undefined && !/^\d{1,18}$/.test(page.cursor)) {
     return new Failure('invalid-request', 'This cursor was not given out here.', { field: 'cursor' })
   }
-  conditions.add('id < $::bigint', page.cursor)
+  conditions.add('id < ?::bigint', page.cursor)
   const rows = await queries.query(
     `select * from sluice.audit_log${conditions.where} order by id desc
      limit ${conditions.parameter(limitOf(page) + 1)} offset ${conditions.parameter(page.offset ?? 0)}`,

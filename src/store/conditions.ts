@@ -6,9 +6,9 @@ export class Conditions {
   readonly #clauses: string[] = []
   readonly parameters: Parameter[] = []
 
-  /** `$` in the clause stands for the value. Nothing when there is no value. */
+  /** `?` in the clause stands for the value. Nothing when there is no value. */
   add(clause: string, value: Parameter | undefined): void {
-    if (value !== undefined) this.#clauses.push(clause.replaceAll('$', () => this.parameter(value)))
+    if (value !== undefined) this.#clauses.push(clause.replaceAll('?', () => this.parameter(value)))
   }
 
   /** Its number, for use elsewhere in the statement. */

@@ -150,7 +150,7 @@ class Embedded implements Database {
   #start(): Thread {
     this.#startedAt = Date.now()
     const workerData: Start = { folder: this.#folder }
-    const worker = new Worker(new URL('./embedded-worker.js', import.meta.url), { workerData })
+    const worker = new Worker(new URL('./embedded-worker.js', import.meta.url), { workerData, execArgv: [] })
     const restarted = this.#asked > 0
     const ready = new Promise<Failure | undefined>(resolve => {
       worker.on('message', (answer: Answer) => {

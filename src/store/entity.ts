@@ -186,7 +186,7 @@ export async function listEntities<Item extends Entity>(
   if (page.cursor !== undefined) {
     const place = decodeCursor(page.cursor)
     if (place instanceof Failure) return place
-    conditions.add(`(created_at, id) < (${conditions.parameter(place.at)}, $)`, place.id)
+    conditions.add(`(created_at, id) < (${conditions.parameter(place.at)}, ?)`, place.id)
   }
   const rows = await queries.query(
     `select * from sluice.${table}${conditions.where} order by created_at desc, id desc
@@ -213,9 +213,9 @@ export async function countEntities<Item extends Entity>(
 function conditionsOf<Item>(columns: Readonly<Partial<Record<keyof Item, string>>>, filter: Filter<Item>): Conditions {
   const conditions = new Conditions()
   for (const [column, value] of columnsOf(columns, filter)) {
-    conditions.add(`${column} is not distinct from $`, value)
+    conditions.add(`${column} is not distinct from ?`, value)
   }
-  conditions.add('(position(lower($) in lower(id)) > 0 or position(lower($) in lower(alias)) > 0)', filter.search)
+  conditions.add('(position(lower(?) in lower(id)) > 0 or position(lower(?) in lower(alias)) > 0)', filter.search)
   return conditions
 }
 

@@ -47,7 +47,7 @@ export async function listCalls(queries: Queries, filter: LogFilter, page: Page)
   if (page.cursor !== undefined) {
     const place = decodeCursor(page.cursor)
     if (place instanceof Failure) return place
-    conditions.add(`(settled_at, call_id) < (${conditions.parameter(place.at)}, $)`, place.id)
+    conditions.add(`(settled_at, call_id) < (${conditions.parameter(place.at)}, ?)`, place.id)
   }
   const rows = await queries.query(
     `select * from sluice.spend_logs${conditions.where} order by settled_at desc, call_id desc
@@ -69,18 +69,18 @@ export async function countCalls(queries: Queries, filter: LogFilter): Promise<n
 
 export function logConditions(filter: LogFilter): Conditions {
   const conditions = new Conditions()
-  conditions.add('call_id = $', filter.callId)
-  conditions.add('key_id = $', filter.keyId)
-  conditions.add('team_id = $', filter.teamId)
-  conditions.add('user_id = $', filter.userId)
-  conditions.add('organization_id = $', filter.organizationId)
-  conditions.add('customer_id = $', filter.customerId)
-  conditions.add('tags @> $::jsonb', filter.tag === undefined ? undefined : [filter.tag])
-  conditions.add('model = $', filter.model)
-  conditions.add('status = $', filter.status)
-  conditions.add('session_id = $', filter.sessionId)
-  conditions.add('settled_at >= $', filter.from)
-  conditions.add('settled_at < $', filter.to)
+  conditions.add('call_id = ?', filter.callId)
+  conditions.add('key_id = ?', filter.keyId)
+  conditions.add('team_id = ?', filter.teamId)
+  conditions.add('user_id = ?', filter.userId)
+  conditions.add('organization_id = ?', filter.organizationId)
+  conditions.add('customer_id = ?', filter.customerId)
+  conditions.add('tags @> ?::jsonb', filter.tag === undefined ? undefined : [filter.tag])
+  conditions.add('model = ?', filter.model)
+  conditions.add('status = ?', filter.status)
+  conditions.add('session_id = ?', filter.sessionId)
+  conditions.add('settled_at >= ?', filter.from)
+  conditions.add('settled_at < ?', filter.to)
   return conditions
 }
 

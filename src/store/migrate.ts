@@ -58,7 +58,7 @@ async function applyNext(
 
 /** Whoever may not create a schema can be given one: then we only fill it. */
 async function creation(queries: Queries): Promise<string> {
-  const found = await queries.query("select to_regnamespace('sluice') is not null as there")
+  const found = await queries.query("select exists (select from pg_namespace where nspname = 'sluice') as there")
   const there = !(found instanceof Failure) && found[0]?.['there'] === true
   return `${there ? '' : 'create schema sluice;'}
     create table sluice.migrations (
@@ -69,7 +69,13 @@ async function creation(queries: Queries): Promise<string> {
 
 /** Undefined when there is no table of them yet. */
 async function readApplied(queries: Queries): Promise<readonly Row[] | undefined | Failure> {
-  const found = await queries.query("select to_regclass('sluice.migrations') is not null as there")
+  // Not `to_regclass`: it may answer from before the lock was ours.
+  const found = await queries.query(
+    `select exists (
+       select from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+       where nspname = 'sluice' and relname = 'migrations'
+     ) as there`
+  )
   if (found instanceof Failure) return found
   if (found[0]?.['there'] !== true) return undefined
   return queries.query('select number, name, checksum, breaking from sluice.migrations order by number')

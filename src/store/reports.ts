@@ -42,7 +42,7 @@ const LOG_SUMS = COUNTER_SUMS.replace('sum(requests)::bigint', 'count(*)').repla
   "count(*) filter (where status = 'failure')"
 )
 
-const DAY = "to_char($ at time zone 'UTC', 'YYYY-MM-DD')"
+const DAY = "to_char(since at time zone 'UTC', 'YYYY-MM-DD')"
 
 /** Days in order, everything else by cost. Parts of a day at the ends of the time count whole, except where one scope is split by another. */
 export async function reportSpend(queries: Queries, request: ReportRequest): Promise<readonly Sum[] | Failure> {
@@ -59,14 +59,14 @@ function hasNoModels(kind: ScopeKind): boolean {
 
 function fromCounters(queries: Queries, { by, from, to, within, limit }: ReportRequest) {
   const conditions = new Conditions()
-  const groups = { model: 'model', day: DAY.replace('$', 'since') }
+  const groups = { model: 'model', day: DAY }
   const group = by === 'model' || by === 'day' ? groups[by] : 'scope_id'
   const kind = by === 'model' || by === 'day' ? (within?.kind ?? 'all') : by
-  conditions.add('scope_kind = $', kind)
-  conditions.add("grain = 'day' and since >= date_trunc('day', $::timestamptz, 'UTC')", from)
-  conditions.add('since < $', to)
-  conditions.add('scope_id = $', within?.id)
-  conditions.add(by === 'model' ? 'model <> $' : 'model = $', '')
+  conditions.add('scope_kind = ?', kind)
+  conditions.add("grain = 'day' and since >= date_trunc('day', ?::timestamptz, 'UTC')", from)
+  conditions.add('since < ?', to)
+  conditions.add('scope_id = ?', within?.id)
+  conditions.add(by === 'model' ? 'model <> ?' : 'model = ?', '')
   return sums(queries, 'spend_counters', group, COUNTER_SUMS, conditions, by, limit)
 }
 
@@ -83,7 +83,7 @@ function fromLogs(queries: Queries, { by, from, to, limit }: ReportRequest, with
   const conditions = logConditions({ from, to, [FIELDS[within.kind]]: within.id })
   const source = by === 'tag' ? 'spend_logs cross join lateral jsonb_array_elements_text(tags) as tag' : 'spend_logs'
   const group = by === 'tag' || by === 'model' ? by : `${by}_id`
-  conditions.add(`${group} <> $`, '')
+  conditions.add(`${group} <> ?`, '')
   return sums(queries, source, group, LOG_SUMS, conditions, by, limit)
 }
 

@@ -1,0 +1,337 @@
+// Databases that go away, folders that two want, processes that die, and how fast the embedded one is.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { Failure } from '../src/chat/failure.ts'
+import type { Change } from '../src/store/changes.ts'
+import { createEntity, findEntity } from '../src/store/entity.ts'
+import { lockFolder } from '../src/store/folder-lock.ts'
+import { createKey, keyById } from '../src/store/keys.ts'
+import { TAGS } from '../src/store/scopes.ts'
+import { insertCalls, type SettledCall } from '../src/store/spend.ts'
+import { openStore, type Store } from '../src/store/store.ts'
+import { closeServer, listen, socketsOf } from './support/port.ts'
+import { temporaryFolder } from './support/process.ts'
+import { type PostgresService, postgresService } from './support/services.ts'
+
+t.setTimeout(300_000)
+
+const quiet = () => undefined
+
+function good<Value>(value: Value | Failure): Value {
+  if (value instanceof Failure) throw new Error(`${value.kind}: ${value.message} ${String(value.details.cause ?? '')}`)
+  return value
+}
+
+const kindOf = (value: unknown) => (value instanceof Failure ? value.kind : 'fine')
+
+async function until(condition: () => boolean | Promise<boolean>, milliseconds = 10_000): Promise<void> {
+  const late = Date.now() + milliseconds
+  while (!(await condition())) {
+    if (Date.now() > late) throw new Error('it did not come about')
+    await wait(20)
+  }
+}
+
+t.test('PostgreSQL that goes away', async t => {
+  const service = await postgresService()
+  if (service === undefined) return t.plan(0, 'no PostgreSQL is installed here')
+  t.teardown(() => service.remove())
+  const databaseUrl = await service.createDatabase()
+  const logged: string[] = []
+  const store = good(await openStore({ databaseUrl, dataDir: '' }, (_, message) => logged.push(message)))
+  t.teardown(() => store.close())
+  const heard: (Change | 'all')[] = []
+  await store.onChange(change => heard.push(change))
+  await outage(t, service, store, heard)
+  await bounded(t, store)
+  t.ok(logged.includes('changes on other gateways are not heard for now'), 'the log says so')
+  t.equal(
+    kindOf(await store.query('select pg_sleep(30)', [])),
+    'unavailable',
+    'a statement that takes too long is stopped'
+  )
+  await store.close()
+  t.equal(kindOf(await store.query('select 1', [])), 'unavailable', 'after the end there are failures, no errors')
+  await store.close()
+})
+
+async function outage(t: Test, service: PostgresService, store: Store, heard: (Change | 'all')[]): Promise<void> {
+  good(await createEntity(store, TAGS, { id: 'before' }, null))
+  // Statements, a transaction and idle connections, all there when the server dies.
+  const busy = Array.from({ length: 5 }, () => store.query('select pg_sleep(20)', []))
+  let mayGoOn = () => {}
+  const halfway = store.transaction(async queries => {
+    await createEntity(queries, TAGS, { id: 'half' }, null)
+    await new Promise<void>(resolve => {
+      mayGoOn = resolve
+    })
+    return createEntity(queries, TAGS, { id: 'other half' }, null)
+  })
+  await wait(300)
+  await service.stop()
+  mayGoOn()
+  t.same((await Promise.all([...busy, halfway])).map(kindOf), Array(6).fill('unavailable'))
+  const began = performance.now()
+  const during = await Promise.all([
+    createEntity(store, TAGS, { id: 'during' }, null),
+    findEntity(store, TAGS, 'before'),
+    store.transaction(queries => createEntity(queries, TAGS, { id: 'during' }, null))
+  ])
+  t.same(during.map(kindOf), ['unavailable', 'unavailable', 'unavailable'])
+  t.ok(performance.now() - began < 5_000, 'they fail soon')
+  heard.length = 0
+  await service.start()
+  t.equal(kindOf(await findEntity(store, TAGS, 'before')), 'fine', 'it works again at once')
+  t.equal(good(await findEntity(store, TAGS, 'half')), undefined, 'what was not committed is not there')
+  await until(() => heard.includes('all'))
+  heard.length = 0
+  good(await createEntity(store, TAGS, { id: 'after' }, null))
+  await until(() => heard.length > 0)
+  t.same(heard, [{ kind: 'tag', id: 'after' }], 'and changes are heard again')
+}
+
+/** More questions than connections, all of them slow: nobody waits for ever. */
+async function bounded(t: Test, store: Store): Promise<void> {
+  const answers = await Promise.all(Array.from({ length: 30 }, () => store.query('select pg_sleep(1)', [])))
+  t.ok(answers.filter(answer => !(answer instanceof Failure)).length >= 10, 'as many as there are connections')
+  t.same(new Set(answers.map(kindOf)), new Set(['fine', ...answers.map(kindOf)]))
+}
+
+t.test('a server that accepts and says nothing', async t => {
+  const server = createServer()
+  const sockets = socketsOf(server)
+  const port = await listen(server)
+  t.teardown(() => closeServer(server, sockets))
+  const began = performance.now()
+  const opened = await openStore({ databaseUrl: `postgres://sluice@127.0.0.1:${port}/x`, dataDir: '' }, quiet)
+  t.equal(kindOf(opened), 'unavailable')
+  t.ok(performance.now() - began < 6_000)
+})
+
+t.test('one process a folder', async t => {
+  const folder = temporaryFolder()
+  t.teardown(() => folder.remove())
+  const dataDir = folder.path
+  const lock = join(dataDir, 'pg.lock')
+  const store = good(await openStore({ dataDir }, quiet))
+  t.equal(statSync(join(dataDir, 'pg')).mode & 0o777, 0o700)
+  t.equal(statSync(dataDir).mode & 0o777, 0o700)
+  t.equal(statSync(lock).mode & 0o777, 0o600)
+  const second = await openStore({ dataDir }, quiet)
+  t.match(second instanceof Failure && second.message, new RegExp(`in use by another process \\(${process.pid}\\)`))
+  const child = holder(dataDir)
+  t.match((await child.ended).output, /in use by another process/, 'another process is told the same')
+  good(await createEntity(store, TAGS, { id: 'kept' }, null))
+  await store.close()
+  t.equal(existsSync(lock), false)
+  t.equal(kindOf(await store.query('select 1', [])), 'unavailable')
+
+  const mine = { pid: process.pid, birth: '1', place: 'nowhere I know' }
+  const times = { beat: 50, patience: 300 }
+  for (const [what, content] of [
+    [
+      'a process of the same number that began at another time',
+      JSON.stringify({ ...JSON.parse(await ownRecord(dataDir)), birth: '1' })
+    ],
+    ['a process that has gone', JSON.stringify({ ...JSON.parse(await ownRecord(dataDir)), pid: 2 ** 22 + 1 })],
+    ['one on another machine that shows no life', JSON.stringify(mine)],
+    ['half a record', '{"pi']
+  ] as const) {
+    writeFileSync(lock, content)
+    const taken = good(await openStore({ dataDir, lockTimes: times }, quiet))
+    t.equal(kindOf(await findEntity(taken, TAGS, 'kept')), 'fine', `taken over from ${what}`)
+    await taken.close()
+  }
+  writeFileSync(lock, JSON.stringify(mine))
+  const beats = setInterval(() => utimesSync(lock, new Date(), new Date()), 50)
+  const refused = await openStore({ dataDir, lockTimes: times }, quiet)
+  clearInterval(beats)
+  t.equal(kindOf(refused), 'unavailable', 'one on another machine that lives is left alone')
+  rmSync(lock)
+})
+
+async function ownRecord(dataDir: string): Promise<string> {
+  const path = join(dataDir, 'record')
+  const lock = good(await lockFolder(path, quiet))
+  const record = readFileSync(path, 'utf8')
+  lock.release()
+  return record
+}
+
+t.test('of many that find a dead holder, one takes its place', async t => {
+  const folder = temporaryFolder()
+  t.teardown(() => folder.remove())
+  const path = folder.write('lock', JSON.stringify({ pid: 2 ** 22 + 1, place: 'elsewhere' }))
+  const times = { beat: 20, patience: 60 }
+  const results = await Promise.all(Array.from({ length: 20 }, () => lockFolder(path, quiet, times)))
+  t.equal(results.filter(result => !(result instanceof Failure)).length, 1)
+  for (const result of results) if (!(result instanceof Failure)) result.release()
+})
+
+t.test('a store whose lock was taken writes nothing more', async t => {
+  const folder = temporaryFolder()
+  t.teardown(() => folder.remove())
+  const logged: string[] = []
+  const settings = { dataDir: folder.path, lockTimes: { beat: 30, patience: 100 } }
+  const store = good(await openStore(settings, (level, message) => logged.push(`${level} ${message}`)))
+  folder.write('pg.lock', '{"pid":1,"place":"elsewhere"}')
+  await until(async () => (await createEntity(store, TAGS, { id: `t${Math.random()}` }, null)) instanceof Failure)
+  t.match(logged.at(-1), /^error another process took the embedded database/)
+  await store.close()
+  t.ok(existsSync(join(folder.path, 'pg.lock')), 'the lock of the other stays')
+})
+
+t.test('what was acknowledged outlives kill -9', async t => {
+  const folder = temporaryFolder()
+  t.teardown(() => folder.remove())
+  const acknowledged: string[] = []
+  for (let round = 0; round < 4; round++) {
+    const child = holder(folder.path)
+    await until(() => child.lines().length > 3 || child.process.exitCode !== null, 60_000)
+    await wait(Math.random() * 400)
+    child.process.kill('SIGKILL')
+    const { output } = await child.ended
+    t.equal(output.includes('cannot'), false, output.slice(0, 300))
+    acknowledged.push(...child.lines())
+  }
+  const store = good(await openStore({ dataDir: folder.path }, quiet))
+  const lost: string[] = []
+  for (const id of acknowledged) if (good(await keyById(store, id)) === undefined) lost.push(id)
+  t.comment(`${acknowledged.length} keys acknowledged in four lives`)
+  t.same(lost, [])
+  await store.close()
+})
+
+t.test('a death while the folder is made leaves nothing in the way', async t => {
+  const folder = temporaryFolder()
+  t.teardown(() => folder.remove())
+  const child = holder(folder.path)
+  await until(() => existsSync(join(folder.path, 'pg.new', 'PG_VERSION')), 60_000)
+  child.process.kill('SIGKILL')
+  await child.ended
+  t.equal(existsSync(join(folder.path, 'pg', 'PG_VERSION')), false)
+  const store = good(await openStore({ dataDir: folder.path }, quiet))
+  t.equal(readFileSync(join(folder.path, 'pg', 'PG_VERSION'), 'utf8').trim(), '18')
+  await store.close()
+  writeFileSync(join(folder.path, 'pg', 'PG_VERSION'), '17\n')
+  const older = await openStore({ dataDir: folder.path }, quiet)
+  t.match(older instanceof Failure && older.message, /was made by PostgreSQL 17/)
+})
+
+interface Holder {
+  readonly process: ChildProcess
+  readonly ended: Promise<{ readonly output: string }>
+  lines(): readonly string[]
+}
+
+/** A process that opens a store and makes keys until it is killed; it writes the id of each that was acknowledged. */
+function holder(dataDir: string): Holder {
+  const source = (path: string) => JSON.stringify(new URL(`../src/${path}`, import.meta.url).href)
+  const script = `
+    import { openStore } from ${source('store/store.js')}
+    import { createKey } from ${source('store/keys.js')}
+    const store = await openStore({ dataDir: ${JSON.stringify(dataDir)} }, () => undefined)
+    if (store.message) {
+      process.stdout.write('cannot: ' + store.message)
+      process.exit(1)
+    }
+    for (let number = 0; ; number++) {
+      const id = process.pid + '-' + number
+      const made = await createKey(store, { id, name: 'n', hash: Buffer.alloc(32) }, null)
+      process.stdout.write(made.id === id ? id + '\\n' : 'cannot: ' + made.message + '\\n')
+    }`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk))
+  const ended = new Promise<{ output: string }>(resolve => {
+    child.once('close', () => {
+      process.removeListener('exit', kill)
+      resolve({ output })
+    })
+  })
+  // The last line may be half a line: what was not written whole was not acknowledged.
+  return { process: child, ended, lines: () => output.split('\n').slice(0, -1) }
+}
+
+t.test('how fast the embedded database is', async t => {
+  const folder = temporaryFolder()
+  t.teardown(() => folder.remove())
+  const per = (amount: number, began: number) => Math.round(amount / ((performance.now() - began) / 1000))
+  let store = good(await openStore({ dataDir: folder.path }, quiet))
+  const fields = (id: string) => ({
+    id,
+    name: 'sk-…abcd',
+    hash: randomBytes(32),
+    models: ['gpt-*'],
+    limits: { rpm: 60 }
+  })
+  let began = performance.now()
+  for (let index = 0; index < 1_000; index++) {
+    good(
+      await createKey(store, fields(`k${index}`), 'admin', {
+        budgets: [{ id: `b${index}`, window: '30d', limitNano: 10n ** 10n }],
+        audit: { actor: 'admin', action: 'create', kind: 'key', target: `k${index}` }
+      })
+    )
+  }
+  t.comment(`${per(1_000, began)} keys a second, one after the other, each with a budget and a note`)
+  began = performance.now()
+  await Promise.all(
+    Array.from({ length: 1_000 }, async (_, index) => good(await createKey(store, fields(`c${index}`), null)))
+  )
+  t.comment(`${per(1_000, began)} keys a second, all at once`)
+  began = performance.now()
+  for (let index = 0; index < 1_000; index++) good(await keyById(store, `k${index}`))
+  t.comment(`${per(1_000, began)} look-ups a second`)
+  began = performance.now()
+  good(
+    await store.query(
+      `insert into sluice.keys (id, name, hash)
+       select 'many-' || number, 'n', sha256(number::text::bytea) from generate_series(1, 100000) as number`,
+      []
+    )
+  )
+  t.comment(`100,000 keys inserted in ${Math.round(performance.now() - began)} ms`)
+  for (const [keys, what] of [
+    [10, 'ten keys'],
+    [1_000, 'a thousand keys']
+  ] as const) {
+    const calls = Array.from({ length: 1_000 }, (_, index) => settled(index, keys))
+    began = performance.now()
+    t.equal(good(await insertCalls(store, calls)).size, 1_000)
+    t.comment(`${per(1_000, began)} calls a second in one batch, of ${what}`)
+  }
+  await store.close()
+  began = performance.now()
+  store = good(await openStore({ dataDir: folder.path }, quiet))
+  t.equal(good(await keyById(store, 'many-77777'))?.id, 'many-77777')
+  t.comment(`opened with 100,000 keys in ${Math.round(performance.now() - began)} ms`)
+  const { rss } = process.memoryUsage()
+  t.comment(`${Math.round(rss / 1e6)} MB of memory, this test's own in it`)
+  await store.close()
+})
+
+function settled(index: number, keys: number): SettledCall {
+  return {
+    callId: `call-${keys}-${index}`,
+    settledAt: new Date(),
+    startedAt: new Date(),
+    durationMs: 1,
+    keyId: `k${index % keys}`,
+    teamId: `t${index % 10}`,
+    userId: `u${index % 100}`,
+    route: '/v1/chat/completions',
+    requestedModel: 'm',
+    model: 'm',
+    status: 'success',
+    costNano: 1n
+  }
+}
