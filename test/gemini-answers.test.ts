@@ -93,6 +93,8 @@ t.test('why it ended has its word', async t => {
   const blocked = { promptFeedback: { blockReason: 'SAFETY' }, usageMetadata: { promptTokenCount: 9 } }
   t.match(gemini.decodeAnswer(blocked), { finish: 'content-filter', blocks: [], usage: { input: 9 } })
   t.same(summary(events(gemini, frames(blocked))), ['= content-filter'])
+  const refused = gemini.encodeAnswer(right(gemini.decodeAnswer(blocked)), CONTEXT)
+  t.match(refused, { promptFeedback: { blockReason: 'SAFETY' }, candidates: undefined })
   t.match(gemini.decodeAnswer({ usageMetadata }), { kind: 'upstream-failed' })
   t.match(gemini.decodeAnswer({ error: { code: 429, status: 'RESOURCE_EXHAUSTED', message: 'Slow.' } }), {
     kind: 'upstream-rate-limited'

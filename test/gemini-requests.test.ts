@@ -212,3 +212,13 @@ t.test('a client of Gemini’s is understood by the others', async t => {
     messages: [{}, { content: [{ type: 'tool_use', id: 'call_1_0' }] }, { content: [{ tool_use_id: 'call_1_0' }] }]
   })
 })
+
+t.test('several answers are only for those who can be given them', async t => {
+  const contents = [user({ text: 'Hi' })]
+  const own = { contents, generationConfig: { candidateCount: 2 } }
+  t.same(encoded(gemini, asked(own)), { body: own, dropped: [] })
+  t.match(encoded(openai, asked(own)), { body: { n: 2 }, dropped: [] })
+  const two = right(openai.decodeRequest({ ...HISTORY, n: 2 }))
+  t.match(gemini.encodeRequest(two), { kind: 'unsupported', details: { field: 'n' } })
+  t.match(gemini.encodeRequest({ ...two, choices: 1 }), { body: { generationConfig: { candidateCount: 1 } } })
+})

@@ -119,7 +119,7 @@ export function failureIn(body: Fields): Failure | undefined {
   return new Failure('upstream-failed', said, { code: String(broken['finishReason']).toLowerCase() })
 }
 
-/** Why the prompt was refused, if it was. */
+/** It says why the prompt was refused. */
 export function isBlocked(body: Fields): boolean {
   return typeof fields(body['promptFeedback'])['blockReason'] === 'string'
 }
@@ -191,8 +191,10 @@ export function encodeAnswer(answer: ChatAnswer, context: EncodeContext): Record
     index: 0,
     ...fields(candidate)
   }
+  // A prompt that was refused has no candidate at all.
+  const isRefused = blocks.length === 0 && isBlocked(rest)
   return {
-    candidates: [first, ...list(candidates)],
+    ...(!isRefused && { candidates: [first, ...list(candidates)] }),
     usageMetadata: encodeUsage(answer.usage, fields(usageMetadata)),
     modelVersion: context.model,
     responseId: context.id,

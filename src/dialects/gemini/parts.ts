@@ -171,7 +171,7 @@ export class PartWriter {
   }
 }
 
-export function callOf(call: ToolCallBlock): Fields {
+function callOf(call: ToolCallBlock): Fields {
   return { ...(MADE.test(call.id) ? {} : { id: call.id }), name: call.name, args: inputOf(call) }
 }
 

@@ -51,7 +51,8 @@ export function decodeRequest(input: unknown): ChatRequest | Failure {
     ...defined({
       toolChoice,
       serviceTier: decodeTier(string(body['serviceTier'])),
-      extra: own === undefined ? undefined : { [NAME]: own }
+      // Only a client of Gemini's can be given several answers of Gemini's: the mark, empty or not, says that it is one.
+      extra: own !== undefined || (config.choices ?? 1) > 1 ? { [NAME]: own ?? {} } : undefined
     }),
     stream: false
   }
@@ -68,7 +69,10 @@ function takeBelow(path: string, from: Fields): readonly [taken: Fields, rest: F
   return [Object.fromEntries(taken), Object.fromEntries(entries.filter(([key]) => !key.startsWith(path)))]
 }
 
-export function encodeRequest(chat: ChatRequest, flavour: Flavour = 'official'): EncodedRequest {
+export function encodeRequest(chat: ChatRequest, flavour: Flavour = 'official'): EncodedRequest | Failure {
+  if ((chat.choices ?? 1) > 1 && chat.extra?.[NAME] === undefined) {
+    return new Failure('unsupported', 'n: this upstream gives one answer a request.', { field: 'n' })
+  }
   const dropped = new Dropped(NAME)
   const [thinkingRest, first] = takeBelow(THINKING, dropped.extra(chat.extra))
   const [configRest, second] = takeBelow(CONFIG, first)
