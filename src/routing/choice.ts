@@ -1,6 +1,6 @@
 // Which of a name's targets a request goes to. Pure but for the clock and the dice, which are given.
 
-import { draw } from './rendezvous.ts'
+import { draw, leastDraw, score } from './rendezvous.ts'
 import type { Route, Strategy, Tier } from './route.ts'
 import type { Target } from './target.ts'
 
@@ -56,9 +56,9 @@ function chooseIn(tier: Tier, strategy: Strategy, ask: Ask, now: number, random:
     case 'weighted':
       return byWeight(tier, ask, now, random)
     case 'least-busy':
-      return lowest(tier, target => target.state.inflight / target.weight, ask, now, random)
+      return leastBusy(tier, ask, now, random)
     case 'cheapest':
-      return lowest(tier, target => target.cost, ask, now, random)
+      return cheapest(tier, ask, now, random)
     case 'fastest':
       return faster(tier, ask, now, random)
   }
@@ -94,25 +94,35 @@ function oneOf({ targets, sums }: Tier, random: () => number): Target | undefine
   return targets[low]
 }
 
+/** Of more than this, a sample is looked at: all of them would cost more than the difference is worth. */
+const MANY = 64
+
 /** Beginning anywhere, so that equals take turns by chance. */
-function lowest(
-  { targets }: Tier,
-  measure: (target: Target) => number,
-  ask: Ask,
-  now: number,
-  random: () => number
-): Target | undefined {
+function leastBusy({ targets }: Tier, ask: Ask, now: number, random: () => number): Target | undefined {
   const { length } = targets
   const start = Math.floor(random() * length)
   let best: Target | undefined
   let least = Number.POSITIVE_INFINITY
-  for (let count = 0; count < length; count++) {
+  for (let count = 0; count < length && (count < MANY || best === undefined); count++) {
     const target = targets[(start + count) % length]
     if (target === undefined) continue
-    const value = measure(target)
-    if ((best !== undefined && value >= least) || obstacle(target, ask, now) !== undefined) continue
+    const busy = target.state.inflight / target.weight
+    if (busy >= least || obstacle(target, ask, now) !== undefined) continue
     best = target
-    least = value
+    least = busy
+  }
+  return best
+}
+
+/** Equally cheap ones take turns by chance. */
+function cheapest({ targets }: Tier, ask: Ask, now: number, random: () => number): Target | undefined {
+  let best: Target | undefined
+  let equal = 0
+  for (const target of targets) {
+    if (best !== undefined && target.cost !== best.cost) return best
+    if (obstacle(target, ask, now) !== undefined) continue
+    equal++
+    if (best === undefined || random() * equal < 1) best = target
   }
   return best
 }
@@ -127,17 +137,42 @@ function faster(tier: Tier, ask: Ask, now: number, random: () => number): Target
   return other.state.expectedWait(now) < one.state.expectedWait(now) ? other : one
 }
 
-function byConversation({ targets, even }: Tier, ask: Ask, now: number): Target | undefined {
+/** The best of all for this conversation; when that has an obstacle, the second best, and so on. */
+function byConversation(tier: Tier, ask: Ask, now: number): Target | undefined {
+  let above = 0
+  for (let count = 0; count < LOOKS; count++) {
+    const at = bestAbove(tier, ask.conversation, above)
+    const target = tier.targets[at]
+    if (target === undefined || obstacle(target, ask, now) === undefined) return target
+    above = score(draw(ask.conversation, tier.seeds[at] ?? 0), tier.weights[at] ?? 1)
+  }
+  // Many are out: look at each of them once instead.
   let best: Target | undefined
   let least = Number.POSITIVE_INFINITY
-  for (const target of targets) {
-    const drawn = draw(ask.conversation, target.state.seed)
-    // -log(x) is never below 1 - x: most targets are passed over without a logarithm.
-    if ((1 - drawn) / target.weight >= least) continue
-    const score = even ? (1 - drawn) / target.weight : -Math.log(drawn) / target.weight
-    if (score >= least || obstacle(target, ask, now) !== undefined) continue
+  for (const target of tier.targets) {
+    const own = score(draw(ask.conversation, target.state.seed), target.weight)
+    if (own >= least || obstacle(target, ask, now) !== undefined) continue
     best = target
-    least = score
+    least = own
+  }
+  return best
+}
+
+const LOOKS = 4
+
+/** Where the lowest score above another one stands; -1 when there is none. */
+function bestAbove({ seeds, weights, heaviest }: Tier, conversation: number, above: number): number {
+  let best = -1
+  let least = Number.POSITIVE_INFINITY
+  let floor = Number.NEGATIVE_INFINITY
+  for (let index = 0; index < seeds.length; index++) {
+    const drawn = draw(conversation, seeds[index] ?? 0)
+    if (drawn < floor) continue
+    const own = score(drawn, weights[index] ?? 1)
+    if (own >= least || own <= above) continue
+    best = index
+    least = own
+    floor = leastDraw(own, heaviest)
   }
   return best
 }

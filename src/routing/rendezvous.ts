@@ -21,10 +21,20 @@ export function hashBytes(chunks: readonly Buffer[], most: number): number {
   return hash >>> 0
 }
 
-/** Where a target stands for a conversation, above 0 and below 1: the higher the better, where weights are equal. */
+/** Where a target stands for a conversation, as 32 bits: the higher the better, where weights are equal. */
 export function draw(conversation: number, seed: number): number {
   let hash = conversation ^ seed
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return (((hash ^ (hash >>> 16)) >>> 0) + 0.5) / 0x1_0000_0000
+  return (hash ^ (hash >>> 16)) >>> 0
+}
+
+/** The lower the better: a target has the lowest one for its share of all conversations. Weighs as an exponential race. */
+export function score(drawn: number, weight: number): number {
+  return -Math.log((drawn + 0.5) / 0x1_0000_0000) / weight
+}
+
+/** A draw below this cannot reach a score, at that weight: -log(x) is never below 1 - x. */
+export function leastDraw(score: number, weight: number): number {
+  return (1 - score * weight) * 0x1_0000_0000 - 1
 }

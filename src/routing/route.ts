@@ -5,11 +5,14 @@ export type Strategy = 'weighted' | 'least-busy' | 'fastest' | 'cheapest'
 
 /** Targets of the same order: a later tier is asked only when an earlier one cannot. */
 export interface Tier {
+  /** The cheapest first. */
   readonly targets: readonly Target[]
+  readonly weights: Float64Array
+  readonly heaviest: number
   /** Sums of the weights up to and with each target. */
   readonly sums: Float64Array
-  /** All weigh the same. */
-  readonly even: boolean
+  /** For choosing by conversation, which looks at all of them. */
+  readonly seeds: Uint32Array
 }
 
 /** Every target that serves one name of `model_list`. */
@@ -49,8 +52,11 @@ export function routeOf(
   return { name, targets, tiers, strategy, tagged, fallbacks, contextFallbacks, policyFallbacks }
 }
 
-function tierOf(targets: readonly Target[]): Tier {
+function tierOf(unsorted: readonly Target[]): Tier {
+  const targets = [...unsorted].sort((a, b) => (a.cost === b.cost ? 0 : a.cost - b.cost))
+  const weights = Float64Array.from(targets, target => target.weight)
   const sums = new Float64Array(targets.length)
-  for (const [index, target] of targets.entries()) sums[index] = (sums[index - 1] ?? 0) + target.weight
-  return { targets, sums, even: targets.every(target => target.weight === targets[0]?.weight) }
+  for (const [index, weight] of weights.entries()) sums[index] = (sums[index - 1] ?? 0) + weight
+  const heaviest = weights.reduce((most, weight) => Math.max(most, weight), 0)
+  return { targets, weights, heaviest, sums, seeds: Uint32Array.from(targets, target => target.state.seed) }
 }
