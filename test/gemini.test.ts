@@ -168,6 +168,10 @@ t.test('both ways of writing a field are read, and the forms that SDKs take', as
     )
   for (const systemInstruction of ['Be.', { text: 'Be.' }, { parts: { text: 'Be.' } }])
     t.same(asked({ contents: 'Hi', systemInstruction }).system, [{ type: 'text', text: 'Be.' }])
+  t.match(asked({ contents: [{ role: 'MODEL', parts: [] }, { parts: [] }] }).turns, [
+    { role: 'assistant' },
+    { role: 'user' }
+  ])
   t.match(gemini.decodeRequest({}), { kind: 'invalid-request', details: { field: 'contents' } })
 })
 

@@ -14,6 +14,8 @@ import { jsonOf, NAME } from './shape.ts'
 
 const READ = new Set(['candidates', 'usageMetadata', 'modelVersion', 'responseId', 'promptFeedback'])
 const READ_CANDIDATE = new Set(['content', 'finishReason', 'index'])
+const BARE: ReadonlySet<string> = new Set(['candidates', 'modelVersion', 'responseId'])
+const BARE_CANDIDATE: ReadonlySet<string> = new Set(['content', 'index'])
 const READ_USAGE = new Set([
   'promptTokenCount',
   'candidatesTokenCount',
@@ -110,10 +112,17 @@ export function ownOf(body: Fields, candidate: Fields, others: readonly Fields[]
   }
 }
 
+/** Most frames of a stream say nothing but their parts. */
+export function isBare(body: Fields, candidate: Fields): boolean {
+  for (const key in body) if (!BARE.has(key)) return false
+  for (const key in candidate) if (!BARE_CANDIDATE.has(key)) return false
+  return true
+}
+
 /** What is wrong with an answer, or with a frame of a stream, as a whole. */
-export function failureIn(body: Fields): Failure | undefined {
+export function failureIn(body: Fields, candidates: readonly Fields[]): Failure | undefined {
   if (body['error']) return decodeFailure(0, jsonOf(body))
-  const broken = list(body['candidates']).find(({ finishReason }) => BROKEN.has(finishReason))
+  const broken = candidates.find(({ finishReason }) => BROKEN.has(finishReason))
   if (broken === undefined) return undefined
   const said = string(broken['finishMessage']) ?? `The model ended with ${String(broken['finishReason'])}.`
   return new Failure('upstream-failed', said, { code: String(broken['finishReason']).toLowerCase() })
@@ -126,9 +135,10 @@ export function isBlocked(body: Fields): boolean {
 
 export function decodeAnswer(input: unknown, context: DecodeContext = {}): ChatAnswer | Failure {
   const body = fields(input)
-  const failure = failureIn(body)
+  const candidates = list(body['candidates'])
+  const failure = failureIn(body, candidates)
   if (failure !== undefined) return failure
-  const [candidate, ...others] = list(body['candidates'])
+  const [candidate, ...others] = candidates
   const blocked = isBlocked(body)
   if (candidate === undefined && !blocked) {
     return new Failure('upstream-failed', 'The upstream answered with something that has no candidate.')

@@ -3,7 +3,7 @@ import type { ChatRequest, Extra, Fields, Turn } from '../../chat/request.ts'
 import { foldSystem, isResult, pairTools } from '../../chat/turns.ts'
 import type { Flavour } from '../dialect.ts'
 import type { Dropped } from '../dropped.ts'
-import { someFields, unread } from '../read.ts'
+import { someFields, string, unread } from '../read.ts'
 import { type CallIds, decodeParts, PartWriter } from './parts.ts'
 import { camel, generationOf, NAME, several } from './shape.ts'
 
@@ -18,7 +18,7 @@ export function decodeContents(contents: unknown): Turn[] {
   const turns: (Turn & { readonly blocks: Block[] })[] = []
   for (const [at, value] of several(contents).entries()) {
     const content = contentOf(value)
-    const { role } = content
+    const role = string(content['role'])?.toLowerCase()
     const isModel = role === 'model' || role === 'assistant'
     const last = turns.at(-1)
     const isMore = isModel && last?.role === 'assistant'

@@ -1,12 +1,11 @@
 import type { ChatEvent } from '../../chat/events.ts'
 import { Failure } from '../../chat/failure.ts'
 import type { Extra, Fields } from '../../chat/request.ts'
-import type { Usage } from '../../chat/usage.ts'
 import { parseJson } from '../../lib/json-repair.ts'
 import type { SseFrame } from '../../lib/sse.ts'
 import type { DecodeContext, StreamDecoder } from '../dialect.ts'
 import { defined, fields, list, someFields, string, unread } from '../read.ts'
-import { decodeFinish, decodeUsage, failureIn, isBlocked, NumberedIds, offered, ownOf } from './answer.ts'
+import { decodeFinish, decodeUsage, failureIn, isBare, isBlocked, NumberedIds, offered, ownOf } from './answer.ts'
 import { PartialCall } from './partial-call.ts'
 import { decodePart } from './parts.ts'
 import { camel, jsonOf, NAME } from './shape.ts'
@@ -29,7 +28,8 @@ class GeminiDecoder implements StreamDecoder {
   #blocks = 0
   #called = false
   #partial: PartialCall | undefined
-  #usage: Usage | undefined
+  /** As the upstream said it last: each frame repeats it. */
+  #usage: Fields | undefined
   #own: Fields = {}
   #finishReason: unknown
 
@@ -68,14 +68,15 @@ class GeminiDecoder implements StreamDecoder {
   }
 
   #chunk(chunk: Fields): void {
-    const failure = failureIn(chunk)
-    if (failure !== undefined) return this.#fail(failure)
-    const usage = someFields(chunk['usageMetadata'])
-    if (usage !== undefined) this.#usage = decodeUsage(usage)
-    this.#start(chunk)
     const candidates = list(chunk['candidates'])
+    const failure = failureIn(chunk, candidates)
+    if (failure !== undefined) return this.#fail(failure)
+    const { usageMetadata, ...rest } = chunk
+    const usage = someFields(usageMetadata)
+    if (usage !== undefined) this.#usage = usage
+    this.#start(chunk)
     const candidate = candidates.find(({ index }) => index === undefined || index === 0) ?? {}
-    this.#keep(ownOf(chunk, candidate))
+    if (!isBare(rest, candidate)) this.#keep(ownOf(rest, candidate))
     this.#parts(fields(candidate['content'])['parts'])
     if (typeof candidate['finishReason'] === 'string') this.#finishReason = candidate['finishReason']
     else if (candidates.length === 0 && isBlocked(chunk)) this.#finishReason ??= 'SAFETY'
@@ -89,7 +90,7 @@ class GeminiDecoder implements StreamDecoder {
     const id = string(chunk['responseId']) ?? ''
     this.#ids = new NumberedIds(this.#context, id)
     const model = string(chunk['modelVersion']) ?? ''
-    this.#out.push({ type: 'start', id, model, ...defined({ usage: this.#usage }) })
+    this.#out.push({ type: 'start', id, model, ...(this.#usage !== undefined && { usage: decodeUsage(this.#usage) }) })
   }
 
   #keep(own: Fields): void {
@@ -176,7 +177,10 @@ class GeminiDecoder implements StreamDecoder {
     // A call that was cut must not run.
     if (this.#finishReason !== 'MAX_TOKENS') this.#endPartial()
     this.#close()
-    if (this.#usage !== undefined) this.#out.push({ type: 'usage', usage: this.#usage })
+    if (this.#usage !== undefined) {
+      this.#out.push({ type: 'usage', usage: decodeUsage(this.#usage) })
+      this.#keep(ownOf({ usageMetadata: this.#usage }, {}))
+    }
     const own = someFields(this.#own)
     const reason = decodeFinish(this.#finishReason, this.#called)
     this.#out.push({ type: 'finish', reason, ...(own !== undefined && { extra: { [NAME]: own } }) })
