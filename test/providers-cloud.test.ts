@@ -201,6 +201,18 @@ t.test('vertex: the project and the region come from the address, the environmen
   })
 })
 
+t.test('a name that a client chose cannot lead out of its place', async t => {
+  const azure = reached('azure-openai', { apiBase: 'https://r.openai.azure.com/openai/deployments', apiKey: 'k' })
+  const vertex = reached('vertex-ai', { apiBase: 'https://h.example/v1/projects/p/locations/l', apiKey: 'ya29.t' })
+  for (const model of ['..', '.', '../../x', 'a/../../../../../../projects/other', 'a/..', '..\\x', 'x/./y']) {
+    t.match(await finished(azure, { dialect: 'openai-chat', model }), { kind: 'invalid-request' }, model)
+    for (const dialect of ['gemini', 'anthropic', 'openai-chat'] as const)
+      t.match(await finished(vertex, { dialect, model }), { kind: 'invalid-request' }, model)
+  }
+  for (const model of ['gpt-4.1', 'a..b', 'v1.', '.hidden'])
+    t.match(await finished(azure, { dialect: 'openai-chat', model }), { method: 'POST' }, model)
+})
+
 t.test('vertex: a bad key file is named, and nothing of it is told', async t => {
   const folder = temporaryFolder()
   t.teardown(() => folder.remove())

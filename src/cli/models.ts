@@ -76,7 +76,7 @@ function upstreamOf(runtime: Runtime, name: string, pools: Pools): Asked | strin
   const wanted = { provider: name, apiBase: undefined, apiKey: undefined, headers: {}, dialect: undefined, model: '*' }
   const reached = reach(preset, wanted, { variables: process.env, wireTo: origin => pools.wire(origin) })
   if (typeof reached === 'string') return `\`${name}\` cannot be asked: ${reached}. Declare it in gateway.yaml.`
-  if (reached.warning !== undefined) return `${preset.title} wants a credential: ${reached.warning}.`
+  if (reached.warning !== undefined) return `${reached.warning}.`
   const { url, surfaces } = reached
   const [surface] = surfaces
   if (surface === undefined) return `\`${name}\` speaks nothing that lists models.`

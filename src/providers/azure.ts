@@ -1,7 +1,8 @@
 // Azure OpenAI: a resource of one's own. Its v1 API takes OpenAI's paths, the deployment's name being the model;
 // the older, dated one has the deployment in the path and a version in the query.
+import { Failure } from '../chat/failure.ts'
 import type { KeyHeader, Preset } from './preset.ts'
-import { type Finish, keyAndExtra, pathOf, surfaceAt, surfacesOf } from './surface.ts'
+import { type Finish, keyAndExtra, leadsAstray, pathOf, surfaceAt, surfacesOf } from './surface.ts'
 import { addressOf, missingKey, type Reach, type Wanted, type World } from './wanted.ts'
 
 /** The last dated version that is no preview. */
@@ -32,6 +33,8 @@ export function reachAzure(preset: Preset, wanted: Wanted, { variables }: World)
 
 function dated(base: string, addDeployment: boolean, version: string): Finish {
   return (request, { model }) => {
+    if (addDeployment && leadsAstray(model))
+      return new Failure('invalid-request', 'This is no name of a deployment.', { field: 'model' })
     const rest = request.path.slice(base.length)
     const deployment = addDeployment ? `/${encodeURIComponent(model)}` : ''
     const query = `${rest.includes('?') ? '&' : '?'}api-version=${encodeURIComponent(version)}`

@@ -44,8 +44,9 @@ export class TokenSource {
   }
 
   async #refresh(): Promise<string | Failure> {
-    const result = await this.#fetch()
-    this.#pending = undefined
+    const result = await this.#fetch().finally(() => {
+      this.#pending = undefined
+    })
     if (result instanceof Failure) {
       this.#failed = result
       this.#pausedUntil = this.#now() + PAUSE

@@ -29,6 +29,11 @@ export interface Sending {
 /** Adds what exists only when a request is sent: a token, a signature, a path with the model in it. Mostly at once. */
 export type Finish = (request: WireRequest, sending: Sending) => WireRequest | Failure | Promise<WireRequest | Failure>
 
+/** A client may have chosen the name, and a path with such steps in it leads somewhere else. */
+export function leadsAstray(model: string): boolean {
+  return /(^|[/\\])\.{1,2}([/\\]|$)/.test(model)
+}
+
 /** The dialect's own paths; Gemini's have the model in them. */
 const PATHS: Record<Exclude<DialectName, 'gemini'>, Partial<Record<Operation, string>>> = {
   'openai-chat': { chat: '/chat/completions', completions: '/completions', embeddings: '/embeddings' },

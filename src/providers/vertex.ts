@@ -7,7 +7,16 @@ import type { WireRequest } from '../lib/wire.ts'
 import { type GoogleCredential, readGoogleCredential } from './google-credential.ts'
 import { TokenSource } from './google-token.ts'
 import type { Preset } from './preset.ts'
-import { type Finish, keyAndExtra, pathOf, type Sending, type Surface, spokenFor, surfaceAt } from './surface.ts'
+import {
+  type Finish,
+  keyAndExtra,
+  leadsAstray,
+  pathOf,
+  type Sending,
+  type Surface,
+  spokenFor,
+  surfaceAt
+} from './surface.ts'
 import { addressOf, missingKey, type Reach, type Wanted, type World } from './wanted.ts'
 
 const ANTHROPIC_VERSION = 'vertex-2023-10-16'
@@ -136,6 +145,8 @@ function finishing(dialect: DialectName, base: string, authorize: Authorize): Fi
 /** What Google asks otherwise than the companies whose dialects these are. */
 function shape(dialect: DialectName, base: string, request: WireRequest, sending: Sending): WireRequest | Failure {
   if (sending.operation === 'list') return request
+  if (leadsAstray(sending.model))
+    return new Failure('invalid-request', 'This is no name of a model.', { field: 'model' })
   switch (dialect) {
     case 'gemini':
       // Chat Completions names Gemini's models with their publisher in front; here it is in the path already.
