@@ -10,7 +10,7 @@ import type { ChatRequest, Tool } from '../src/chat/request.ts'
 import { parseObject, repairObject } from '../src/lib/json-repair.ts'
 import { mendInput } from '../src/quirks/fit.ts'
 import { MOST_HELD } from '../src/quirks/held.ts'
-import { mendAnswer } from '../src/quirks/mend.ts'
+import { mendAnswer } from '../src/quirks/mend-answer.ts'
 import { menderFor, QUIRKS, type Quirk } from '../src/quirks/quirks.ts'
 import { stabilisePrompt } from '../src/quirks/stable-prompt.ts'
 import { problemIn, summary } from './support/translate.ts'
@@ -120,6 +120,8 @@ const CALLS: Record<string, string> = {
   'deepseek v3.1': `<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>Bash<｜tool▁sep｜>${args}<｜tool▁call▁end｜><｜tool▁calls▁end｜><｜end▁of▁sentence｜>`,
   'gpt-oss': `<|channel|>commentary to=functions.Bash <|constrain|>json<|message|>${args}<|call|>`,
   'gpt-oss, to whom first': `<|start|>assistant to=functions.Bash<|channel|>commentary json<|message|>${args}<|call|>`,
+  'lfm2, as Python': '<|tool_call_start|>[Bash(command="ls")]<|tool_call_end|>',
+  'llama, bare Python': "[Bash(command='ls')]",
   fence: `\`\`\`json\n{"name": "Bash", "arguments": ${args}}\n\`\`\``,
   'fence with tags': `\`\`\`xml\n<tool_call>{"name": "Bash", "arguments": ${args}}</tool_call>\n\`\`\`\n`
 }
@@ -169,6 +171,8 @@ t.test('several calls, and text between them', async t => {
     `${json}\n${now}`,
     `<|python_tag|>${json}; ${now}`,
     `[TOOL_CALLS][${json}, ${now}]`,
+    `<|tool_call_start|>[Bash(command="ls"), Now()]<|tool_call_end|>`,
+    `[Bash(command='ls',), Now()]`,
     `[TOOL_CALLS]Bash[ARGS]${args}[TOOL_CALLS]Now[ARGS]{}`,
     `<tool_call>\n<function=Bash>\n<parameter=command>ls</parameter>\n</function>\n<function=Now>\n</function>\n</tool_call>`,
     `<function_calls><invoke name="Bash"><parameter name="command">ls</parameter></invoke><invoke name="Now"></invoke></function_calls>`,
@@ -200,6 +204,13 @@ t.test('values of tags are what the schema says', async t => {
   ])
 })
 
+t.test('values of Python', async t => {
+  const text = `[Bash(command='say "a, b)" it\\'s', timeout=5, background=True, env={'A': [None, (1)]}, paths=["x"])]`
+  t.same(mended(t, text), [`text: ${text}`, '= stop'], 'a tuple is no JSON')
+  const wanted = { command: `say "a, b)" it's`, timeout: 5, background: true, env: { A: [null] }, paths: ['x'] }
+  t.same(mended(t, text.replace(', (1)', '')), [`call_x_t0 Bash: ${JSON.stringify(wanted)}`, '= tool-calls'])
+})
+
 t.test('values that hold tags of their own', async t => {
   const json = { command: 'echo "</tool_call>" <tool_call> "}" ``` \n```\n' }
   t.same(mended(t, `<tool_call>${JSON.stringify({ name: 'Bash', arguments: json })}</tool_call> done`), [
@@ -229,6 +240,9 @@ const PLAIN = [
   '{"name": "Bash", "arguments": {"command": "ls"}} is what I would write',
   '{"title": "Bash", "arguments": {}}',
   '[1, 2, 3]',
+  '[Bash](https://example.org) is a shell',
+  '[Bash(command="ls")] is what I would write',
+  '[Bash(command=ls -la)]',
   '[{"name": "Ann"}, {"name": "Bob"}]',
   '<function=Bash> without an end',
   '<tool_call>{"name":"web_search","arguments":{}}</tool_call>',
@@ -251,7 +265,7 @@ t.test('what is no call stays as it was', async t => {
     t.test(text.slice(0, 60), async t => t.same(mended(t, text), [`text: ${text}`, '= stop']))
     t.test(`${text.slice(0, 60)}, and then a call`, async t => {
       if (
-        /^\s*[{`]|``$/.test(text) ||
+        /^\s*(?:[{`]|\[Bash\()|``$/.test(text) ||
         text.trim() === '' ||
         text.includes('[TOOL_CALLS]') ||
         text.includes('python_tag')
@@ -534,6 +548,10 @@ const SHARDS = [
   '<think>',
   '</think>',
   '[TOOL_CALLS]',
+  '(',
+  ')',
+  '[Bash(command=',
+  '<|tool_call_start|>',
   'Bash',
   '[ARGS]',
   '<|python_tag|>',
@@ -586,7 +604,7 @@ t.test('any text comes to the same however it is cut, and none is lost', async (
       if (isUntouched && found[0] !== `text: ${text}`) throw new Error(`${text} became ${found[0]}`)
       if (textCalls > 0 !== (found.at(-1) === '= tool-calls')) throw new Error('the wrong end')
     }),
-    { numRuns: 3000 }
+    { numRuns: 1500 }
   )
 })
 
@@ -599,7 +617,7 @@ t.test('any arguments end as JSON, or as they were', async () => {
       if (counts.unrepaired === 0 && parseObject(text) === undefined) throw new Error(`no JSON: ${text}`)
       if (counts.repaired + counts.unrepaired === 0 && text !== input) throw new Error(`changed: ${text}`)
     }),
-    { numRuns: 2000 }
+    { numRuns: 1000 }
   )
 })
 
@@ -618,7 +636,7 @@ t.test('any object survives its own brokenness', async () => {
 })
 
 /** A machine that is slow over its own past would not get through these within the time of a test. */
-const MUCH = 100_000
+const MUCH = 50_000
 const HOSTILE: Record<string, string> = {
   angles: '<'.repeat(MUCH),
   brackets: '['.repeat(MUCH),
@@ -636,6 +654,8 @@ const HOSTILE: Record<string, string> = {
   parameters: `<function=Bash>${'<parameter=x></parameter>   '.repeat(MUCH / 28)}</function>`,
   headers: `<tool_call><function=Bash><parameter=x${' name'.repeat(MUCH / 5)}></parameter></function></tool_call>`,
   'python tags': '<|python_tag|>{"name":"Bash"'.repeat(MUCH / 28),
+  python: `[Bash(command=${'('.repeat(MUCH)}`,
+  'python commas': `[Bash(${'a=1,'.repeat(MUCH / 4)})]`,
   mistral: '[TOOL_CALLS]Bash{'.repeat(MUCH / 17),
   'mistral lists': '[TOOL_CALLS][{"name":"Bash"'.repeat(MUCH / 27),
   kimi: '<|tool_call_begin|>'.repeat(MUCH / 19),
@@ -646,9 +666,9 @@ const HOSTILE: Record<string, string> = {
   'ends and space': `<tool_call>{"name":"Bash"}${' '.repeat(MUCH)}x`
 }
 
-t.test('a megabyte of anything is a matter of moments', async t => {
+t.test('much of anything is a matter of moments', async t => {
   for (const [name, text] of Object.entries(HOSTILE)) {
-    for (const size of [1, 4096, Number.POSITIVE_INFINITY]) {
+    for (const size of [1, Number.POSITIVE_INFINITY]) {
       const mender = machine()
       const started = process.hrtime.bigint()
       let length = 0
@@ -673,8 +693,45 @@ t.test('a megabyte of anything is a matter of moments', async t => {
   }
 })
 
+t.test('much of anything is no danger as arguments', async t => {
+  const much = 50_000
+  const bad = [
+    '"',
+    "'",
+    '\\',
+    '{',
+    '[',
+    '}',
+    ']',
+    '{a:',
+    '[}',
+    '{]',
+    '"a" ',
+    'x ',
+    '1 ',
+    ',',
+    '```\n',
+    '\n',
+    '"\\',
+    '//',
+    '{"x":'
+  ]
+  for (const piece of bad) {
+    for (const start of ['', '{"command": "ls", "x": ', '```json\n', '"', '{"paths": "[']) {
+      for (const end of ['', '}', '\n```', '"', ']"}']) {
+        const input = start + piece.repeat(much / 40 / piece.length) + end
+        const mended = mendInput(input, TOOLS[0]?.schema)
+        if (mended.fits) t.type(parseObject(mended.input)?.['command'], 'string')
+      }
+    }
+    const input = `{"command": 'ls', "x": ${piece.repeat(much / piece.length)}`
+    if (!mendInput(input, TOOLS[0]?.schema).fits) t.pass(piece)
+    if (repairObject(`\`\`\`json\n${piece.repeat(much / piece.length)}\n\`\`\``) === undefined) t.pass(piece)
+  }
+})
+
 t.test('a call of megabytes in single characters', async t => {
-  const content = 'x <b> \\n "'.repeat(400_000)
+  const content = 'x <b> \\n "'.repeat(200_000)
   const text = `<tool_call>${JSON.stringify({ name: 'Bash', arguments: { command: content } })}</tool_call>`
   const mender = machine(['text-tools'])
   const said = streamed([{ type: 'text', text }], 1).flatMap(event => mender.push(event))

@@ -2,6 +2,8 @@
 
 /** Longer texts are only completed. */
 const MOST_REWRITTEN = 1024 * 1024
+/** A fence around a string around the object is the most that is looked into. */
+const MOST_WRAPPED = 4
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -107,26 +109,34 @@ export function missingEnd(text: string, progress?: ObjectProgress): string | un
 
 /** The text as the text of an object; undefined when it cannot be read as one. What is valid stays as it is. */
 export function repairObject(text: string): string | undefined {
-  const ending = missingEnd(text)
-  if (ending !== undefined) return text + ending
-  const inner = unwrapped(text)
-  if (inner !== text) return repairObject(inner)
-  if (text.length > MOST_REWRITTEN) return undefined
+  let inner = text
+  for (let turn = 0; turn < MOST_WRAPPED; turn++) {
+    const ending = missingEnd(inner)
+    if (ending !== undefined) return inner + ending
+    const unwrapped = unwrap(inner)
+    if (unwrapped === undefined) break
+    inner = unwrapped
+  }
+  if (inner.length > MOST_REWRITTEN) return undefined
   for (const token of [TOKEN, TOKEN_WITH_QUOTES]) {
-    const rewritten = rewrite(text, token)
+    const rewritten = rewrite(inner, token)
     const end = missingEnd(rewritten)
     if (end !== undefined) return rewritten + end
   }
   return undefined
 }
 
-/** Without a fence around it, or without being a JSON string itself. */
-function unwrapped(text: string): string {
-  const fenced = /^\s*```\w*\s*\n([\s\S]*?)\n?\s*```\s*$/.exec(text)?.[1]
-  if (fenced !== undefined) return fenced
-  if (!/^\s*"/.test(text)) return text
-  const value = parseJson(text)
-  return typeof value === 'string' && value.length < text.length ? value : text
+/** Without the fence around it, or the text of a JSON string; undefined when it is neither. */
+function unwrap(text: string): string | undefined {
+  const trimmed = text.trim()
+  if (trimmed.startsWith('```') && trimmed.endsWith('```')) {
+    const end = trimmed.indexOf('\n')
+    const isFence = end > 0 && end < 64 && /^```\w*\s*$/.test(trimmed.slice(0, end))
+    return isFence ? trimmed.slice(end + 1, -3).trim() : undefined
+  }
+  if (!trimmed.startsWith('"')) return undefined
+  const value = parseJson(trimmed)
+  return typeof value === 'string' ? value : undefined
 }
 
 const OTHERS = /\/\/[^\n]*|-?\.?\d[\w.+-]*|[A-Za-z_$][\w$]*|\s+|[\s\S]/

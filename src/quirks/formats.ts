@@ -1,6 +1,7 @@
 // How models write calls into their text. A row is what such a text begins and ends with, and who reads it.
 import { beginsJsonCall, objectOf, parseJsonCalls } from './json-calls.ts'
 import { allOf, type Offer, type TextCall } from './offer.ts'
+import { beginsPythonCall, parsePythonCalls } from './python-calls.ts'
 import { beginsName, beginsTagCall, parsePairs, parseTagCalls } from './tag-calls.ts'
 
 export interface Format {
@@ -17,10 +18,15 @@ export interface Format {
 
 const inTags = { needsArguments: false }
 
-function beginsAny(head: string, offer: Offer): boolean | undefined {
-  const verdicts = [beginsJsonCall, beginsTagCall, beginsName].map(begins => begins(head, offer))
-  return verdicts.includes(true) ? true : verdicts.includes(undefined) ? undefined : false
+/** One of several ways to begin. */
+function beginsOneOf(...ways: readonly Format['begins'][]): Format['begins'] {
+  return (head, offer) => {
+    const verdicts = ways.map(begins => begins(head, offer))
+    return verdicts.includes(true) ? true : verdicts.includes(undefined) ? undefined : false
+  }
 }
+
+const beginsAny = beginsOneOf(beginsJsonCall, beginsTagCall, beginsName)
 
 function parseAny(body: string, offer: Offer, isClosed: boolean): TextCall[] | undefined {
   const text = body.trimStart()
@@ -64,15 +70,20 @@ const python: Format = {
   parse: (body, offer) => parseJsonCalls(withoutSentinels(body), offer, { ...inTags, isClosed: false })
 }
 
+/** LFM2's. */
+const pythonic: Format = {
+  opener: '<|tool_call_start|>',
+  closer: '<|tool_call_end|>',
+  begins: beginsPythonCall,
+  parse: parsePythonCalls
+}
+
 const MISTRAL = '[TOOL_CALLS]'
 
 /** `[{…}]`, or `name[ARGS]{…}`, which may come several times. */
 const mistral: Format = {
   opener: MISTRAL,
-  begins: (head, offer) => {
-    const verdict = beginsJsonCall(head, offer)
-    return verdict === false ? beginsName(head, offer) : verdict
-  },
+  begins: beginsOneOf(beginsJsonCall, beginsName),
   parse: (body, offer) => {
     const calls: (TextCall | undefined)[] = []
     for (const part of withoutSentinels(body).split(MISTRAL)) {
@@ -162,6 +173,7 @@ export const FORMATS: readonly Format[] = [
   tag('<function=', '</function>'),
   tag('<invoke name=', '</invoke>'),
   python,
+  pythonic,
   mistral,
   ...section(
     ['<|tool_calls_section_begin|>', '<|tool_calls_section_end|>'],
@@ -180,8 +192,12 @@ export const FORMATS: readonly Format[] = [
 /** A text that is nothing but calls. */
 export const BARE: Format = {
   opener: '',
-  begins: beginsJsonCall,
-  parse: (body, offer) => parseJsonCalls(withoutSentinels(body), offer, { isClosed: false, needsArguments: true })
+  begins: beginsOneOf(beginsJsonCall, beginsPythonCall),
+  parse: (body, offer) => {
+    const text = withoutSentinels(body)
+    const calls = parseJsonCalls(text, offer, { isClosed: false, needsArguments: true })
+    return calls ?? parsePythonCalls(text, offer)
+  }
 }
 
 /** A code fence that is the whole of the rest. */

@@ -21,7 +21,7 @@ export class Held {
 }
 
 /** As much white space as may be waiting for what comes after it. */
-export const MOST_SPACE = 64
+const MOST_SPACE = 64
 
 /** Where the white space begins that ends at `end`. */
 export function spaceBefore(text: string, end: number, from = 0): number {

@@ -12,8 +12,7 @@ const OPENERS = FORMATS.map(format => format.opener)
 const LONGEST = Math.max(...OPENERS.map(opener => opener.length))
 const BY_OPENER: ReadonlyMap<string, Format> = new Map(FORMATS.map(format => [format.opener, format]))
 const FENCE = '`{3,}|~{3,}'
-const MARKER = new RegExp(`${OPENERS.map(text => text.replace(/[[\]|]/g, '\\$&')).join('|')}|${FENCE}`, 'g')
-const FENCES = new RegExp(FENCE, 'g')
+const MARKER = `${OPENERS.map(text => text.replace(/[[\]|]/g, '\\$&')).join('|')}|${FENCE}`
 
 /** What may stand after a call without meaning anything. */
 const STRAYS = [
@@ -33,6 +32,8 @@ const MOST_INDENT = 16
  */
 export class CallScanner {
   readonly #offer: Offer
+  readonly #markers = new RegExp(MARKER, 'g')
+  readonly #fences = new RegExp(FENCE, 'g')
   #out: CallPiece[] = []
   #pending = ''
   #hold: Hold | undefined
@@ -92,7 +93,8 @@ export class CallScanner {
       this.#isAtStart = false
       if (verdict) return this.#begin(BARE, '', buffer)
     }
-    const markers = new RegExp(this.#fence === '' ? MARKER : FENCES)
+    const markers = this.#fence === '' ? this.#markers : this.#fences
+    markers.lastIndex = 0
     for (let found = markers.exec(buffer); found !== null; found = markers.exec(buffer)) {
       const at = found.index
       const format = this.#formatAt(buffer, at, found[0])
