@@ -160,6 +160,18 @@ async function migrations(t: Test, store: Store): Promise<void> {
   good(await store.query("insert into sluice.migrations values (902, 'the end', '', true)", []))
   t.match(bad(await migrate(store, quiet)).message, /changed by a newer Sluice/)
   good(await store.query('delete from sluice.migrations where number >= 900; drop table sluice.later'))
+
+  const use = async (id: string) => {
+    good(await createKey(store, newKey({ id, userId: 'late' }), null))
+    good(await updateKey(store, id, { alias: id }, null))
+    t.equal(good(await keyById(store, id))?.alias, id)
+    t.equal(good(await listEntities(store, KEYS, { userId: 'late' }, { limit: 2 })).items.length, 1)
+    t.equal(good(await deleteKeys(store, [id])).length, 1)
+  }
+  await use('early')
+  good(await store.query('alter table sluice.keys add column newer text'))
+  await use('late')
+  good(await store.query('alter table sluice.keys drop column newer'))
 }
 
 async function keys(t: Test, store: Store): Promise<void> {

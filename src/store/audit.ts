@@ -76,7 +76,7 @@ export async function listAudit(
   }
   conditions.add('id < ?::bigint', page.cursor)
   const rows = await queries.query(
-    `select * from sluice.audit_log${conditions.where} order by id desc
+    `select id, at, actor, action, kind, target, before, after, ip from sluice.audit_log${conditions.where} order by id desc
      limit ${conditions.parameter(limitOf(page) + 1)} offset ${conditions.parameter(page.offset ?? 0)}`,
     conditions.parameters
   )

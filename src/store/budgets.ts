@@ -40,6 +40,9 @@ export interface Budget {
   readonly anchor: Date
 }
 
+const COLUMNS = `id, scope_kind, scope_id, model, window_length, limit_nano, soft_limit_nano,
+  extra_nano, extra_until, forgiven_nano, forgiven_since, anchor`
+
 const OWNER = "scope_kind || ':' || scope_id"
 
 /** The statement that makes or changes those that stand in a parameter. */
@@ -50,7 +53,7 @@ export const NEW_BUDGETS = (parameter: string) =>
    as budget (id text, scope jsonb, model text, "window" text, "limitNano" bigint, "softLimitNano" bigint)
    on conflict on constraint budgets_scope
    do update set limit_nano = excluded.limit_nano, soft_limit_nano = excluded.soft_limit_nano
-   returning *, ${telling('budget', OWNER)}`
+   returning ${COLUMNS}, ${telling('budget', OWNER)}`
 
 /** Makes these the budgets of a scope. One of the same model and window goes on where it was. */
 export async function setBudgets(
@@ -66,7 +69,7 @@ export async function setBudgets(
          select coalesce(model, ''), "window" from jsonb_to_recordset($3::jsonb) as budget (model text, "window" text)
        ) returning ${telling('budget', OWNER)}
      ), kept as (${NEW_BUDGETS('$3')})
-     select * from kept order by model, window_length`,
+     select ${COLUMNS} from kept order by model, window_length`,
     [scope.kind, scope.id, budgets.map(budget => ({ ...budget, scope }))]
   )
   return rows instanceof Failure ? rows : rows.map(readBudget)
@@ -118,7 +121,7 @@ export async function standings(
   at: Date
 ): Promise<readonly Standing[] | Failure> {
   const rows = await queries.query(
-    `select budgets.*, spender.place::integer as place
+    `select ${COLUMNS.replace(/\w+/g, column => `budgets.${column}`)}, spender.place::integer as place
      from jsonb_to_recordset($1::jsonb) as spender (place bigint, kind text, id text, "planId" text)
      join sluice.budgets on (scope_kind = kind and scope_id = spender.id) or (scope_kind = 'plan' and scope_id = "planId")
      order by place, model, window_length`,

@@ -1,7 +1,7 @@
 // What both databases can do. Everything above speaks SQL to this and never learns which one answers.
 
 import { Failure } from '../chat/failure.ts'
-import { isConflictOfTurns } from './failures.ts'
+import { isWorthAnother } from './failures.ts'
 import type { Parameter, Row } from './values.ts'
 
 export interface Queries {
@@ -41,7 +41,7 @@ const ATTEMPTS = 4
 /** Deadlocks and serialisation failures are the server's way to say «again». */
 export async function again<Result>(attempt: () => Promise<Result | Failure>): Promise<Result | Failure> {
   let result = await attempt()
-  for (let attempts = 1; attempts < ATTEMPTS && result instanceof Failure && isConflictOfTurns(result); attempts++) {
+  for (let attempts = 1; attempts < ATTEMPTS && result instanceof Failure && isWorthAnother(result); attempts++) {
     result = await attempt()
   }
   return result

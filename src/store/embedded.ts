@@ -164,10 +164,14 @@ class Embedded implements Database {
         else this.#settle(answer.id, 'rows' in answer ? answer.rows : failureOf(answer.trouble))
       })
       // An error that nobody caught is followed by the exit.
-      worker.on('error', error => this.#log('error', 'the embedded database failed', { error: error.message }))
+      let cause: unknown
+      worker.on('error', error => {
+        cause = error
+        this.#log('error', 'the embedded database failed', { error: error instanceof Error ? error.message : error })
+      })
       worker.on('exit', () => {
         this.#thread = undefined
-        const gone = unavailable('The embedded database has stopped.')
+        const gone = unavailable('The embedded database has stopped.', cause)
         resolve(gone)
         for (const id of this.#waiting.keys()) this.#settle(id, this.#ended ?? gone)
       })

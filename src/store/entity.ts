@@ -49,8 +49,10 @@ export type Patch<Item> = Omit<Writable<Item>, 'id'>
 export interface Shape<Item extends Entity> {
   readonly table: string
   readonly kind: ChangedKind
-  /** Of every field that is written as it is. */
+  /** Of every field that is written as it is, in a row that is read. */
   readonly columns: Readonly<Partial<Record<keyof Item, string>>>
+  /** Of those that are only read. */
+  readonly more?: readonly string[]
   read(row: Row): Item
 }
 
@@ -63,6 +65,13 @@ export const ENTITY_COLUMNS = {
   metadata: 'metadata',
   settings: 'settings'
 } as const
+
+const KEPT = ['version', 'created_at', 'created_by', 'updated_at', 'updated_by']
+
+/** Never `*`: a column that a newer gateway adds would make the statements that older ones have prepared invalid. */
+export function selected<Item extends Entity>({ columns, more = [] }: Shape<Item>): string {
+  return [...Object.values(columns), ...more, ...KEPT].join(', ')
+}
 
 export function readEntity(row: Row): Entity {
   return {
@@ -98,16 +107,18 @@ export function readLimits(value: Row): Limits {
 
 /** The statement that makes one, and its parameters; `returning` its row. */
 export function insertion<Item extends Entity>(
-  { table, kind, columns }: Shape<Item>,
+  shape: Shape<Item>,
   fields: object,
   by: string | null
 ): { text: string; parameters: Parameter[] } {
+  const { table, kind, columns } = shape
   const given = columnsOf(columns, fields)
   const names = [...given.map(([column]) => column), 'created_by', 'updated_by']
   const parameters = [...given.map(([, value]) => value), by, by]
   const places = names.map((_, index) => `$${index + 1}`)
   return {
-    text: `insert into sluice.${table} (${names.join(', ')}) values (${places.join(', ')}) returning *, ${telling(kind)}`,
+    text: `insert into sluice.${table} (${names.join(', ')}) values (${places.join(', ')})
+      returning ${selected(shape)}, ${telling(kind)}`,
     parameters
   }
 }
@@ -125,10 +136,11 @@ export async function createEntity<Item extends Entity>(
 /** Undefined when there is none. */
 export async function findEntity<Item extends Entity>(
   queries: Queries,
-  { table, read }: Shape<Item>,
+  shape: Shape<Item>,
   id: string
 ): Promise<Item | undefined | Failure> {
-  return first(await queries.query(`select * from sluice.${table} where id = $1`, [id]), read)
+  const rows = await queries.query(`select ${selected(shape)} from sluice.${shape.table} where id = $1`, [id])
+  return first(rows, shape.read)
 }
 
 export async function updateEntity<Item extends Entity>(
@@ -142,7 +154,7 @@ export async function updateEntity<Item extends Entity>(
   const sets = given.map(([column], index) => `${column} = $${index + 3}, `).join('')
   const rows = await queries.query(
     `update sluice.${shape.table} set ${sets}version = version + 1, updated_at = now(), updated_by = $2
-     where id = $1 returning *, ${telling(shape.kind)}`,
+     where id = $1 returning ${selected(shape)}, ${telling(shape.kind)}`,
     [id, by, ...given.map(([, value]) => value)]
   )
   return the(shape, rows, id)
@@ -151,12 +163,14 @@ export async function updateEntity<Item extends Entity>(
 /** With what hangs on them: budgets, and what they have spent so far in all. What they spent by day stays in the reports. */
 export async function deleteEntities<Item extends Entity>(
   queries: Queries,
-  { table, kind, read }: Shape<Item>,
+  shape: Shape<Item>,
   ids: readonly string[]
 ): Promise<readonly Item[] | Failure> {
+  const { table, kind, read } = shape
   const rows = await queries.query(
     `with gone as (
-       delete from sluice.${table} where id in (select jsonb_array_elements_text($1::jsonb)) returning *, ${telling(kind)}
+       delete from sluice.${table} where id in (select jsonb_array_elements_text($1::jsonb))
+       returning ${selected(shape)}, ${telling(kind)}
      ), free as (
        delete from sluice.budgets where scope_kind = '${kind}' and scope_id in (select id from gone)
      ), forgotten as (
@@ -178,23 +192,23 @@ export type Filter<Item> = Writable<
 /** Newest first. */
 export async function listEntities<Item extends Entity>(
   queries: Queries,
-  { table, columns, read }: Shape<Item>,
+  shape: Shape<Item>,
   filter: Filter<Item>,
   page: Page
 ): Promise<Paged<Item> | Failure> {
-  const conditions = conditionsOf(columns, filter)
+  const conditions = conditionsOf(shape.columns, filter)
   if (page.cursor !== undefined) {
     const place = decodeCursor(page.cursor)
     if (place instanceof Failure) return place
     conditions.add(`(created_at, id) < (${conditions.parameter(place.at)}, ?)`, place.id)
   }
   const rows = await queries.query(
-    `select * from sluice.${table}${conditions.where} order by created_at desc, id desc
+    `select ${selected(shape)} from sluice.${shape.table}${conditions.where} order by created_at desc, id desc
      limit ${conditions.parameter(limitOf(page) + 1)} offset ${conditions.parameter(page.offset ?? 0)}`,
     conditions.parameters
   )
   if (rows instanceof Failure) return rows
-  return paged(rows.map(read), page, ({ createdAt, id }) => encodeCursor({ at: createdAt, id }))
+  return paged(rows.map(shape.read), page, ({ createdAt, id }) => encodeCursor({ at: createdAt, id }))
 }
 
 export async function countEntities<Item extends Entity>(

@@ -10,9 +10,9 @@ export function unavailable(message: string, cause?: unknown): Failure {
   return new Failure('unavailable', message, { retryAfter: RETRY_AFTER, cause })
 }
 
-/** The statement was undone because another came in between: to run it once more is safe. */
-export function isConflictOfTurns(failure: Failure): boolean {
-  return ['40001', '40P01'].includes(sqlState(failure.details.cause) ?? '')
+/** The statement was undone: another came in between, or what it was planned for has changed. To run it once more is safe. */
+export function isWorthAnother(failure: Failure): boolean {
+  return ['40001', '40P01', '0A000'].includes(sqlState(failure.details.cause) ?? '')
 }
 
 export function failureOf(error: unknown): Failure {
@@ -54,6 +54,8 @@ const OF_STATE: Readonly<Record<string, Reading>> = {
 }
 
 const OF_CLASS: Readonly<Record<string, Reading>> = {
+  // A prepared statement whose table was changed: the connection that prepared it has to go.
+  '0A': error => unavailable('The database was changed at this moment.', error),
   '08': error => unavailable('The database cannot be reached.', error),
   '22': refused,
   '28': error => unavailable('The database does not let us in.', error),

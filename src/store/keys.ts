@@ -16,6 +16,7 @@ import {
   type Patch,
   readEntity,
   type Shape,
+  selected,
   the,
   updateEntity
 } from './entity.ts'
@@ -77,6 +78,7 @@ export const KEYS: Shape<KeyRecord> = {
     allowedIps: 'allowed_ips',
     hooks: 'hooks'
   },
+  more: ['rotations', 'rotated_at', 'last_used_at'],
   read: row => ({
     ...readEntity(row),
     name: text(row, 'name'),
@@ -125,7 +127,11 @@ export async function createKey(
     parameters.push(auditParameter(audit))
     parts.push(`noted as (${AUDIT_COLUMNS(`$${parameters.length}`)})`)
   }
-  return the(KEYS, await queries.query(`with ${parts.join(', ')} select * from made`, parameters), fields.id)
+  return the(
+    KEYS,
+    await queries.query(`with ${parts.join(', ')} select ${selected(KEYS)} from made`, parameters),
+    fields.id
+  )
 }
 
 export function keyById(queries: Queries, id: string): Promise<KeyRecord | undefined | Failure> {
@@ -135,7 +141,8 @@ export function keyById(queries: Queries, id: string): Promise<KeyRecord | undef
 /** Undefined also when its time is over. */
 export async function keyByLitellmHash(queries: Queries, hash: string): Promise<KeyRecord | undefined | Failure> {
   const rows = await queries.query(
-    'select * from sluice.keys where litellm_hash = $1 and (litellm_until is null or litellm_until > now())',
+    `select ${selected(KEYS)} from sluice.keys
+     where litellm_hash = $1 and (litellm_until is null or litellm_until > now())`,
     [hash]
   )
   return first(rows, KEYS.read)
@@ -178,7 +185,7 @@ export async function rotateKey(
        litellm_until = case when litellm_hash is null then null else least(litellm_until, coalesce($4::timestamptz, now())) end,
        hash = $2, name = $3, rotations = rotations + 1, rotated_at = now(),
        version = version + 1, updated_at = now(), updated_by = $5
-     where id = $1 returning *, ${telling('key')}`,
+     where id = $1 returning ${selected(KEYS)}, ${telling('key')}`,
     [id, hash, name, graceUntil, by]
   )
   return the(KEYS, rows, id)

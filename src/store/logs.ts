@@ -4,7 +4,7 @@ import { Failure } from '../chat/failure.ts'
 import { Conditions } from './conditions.ts'
 import type { Queries } from './database.ts'
 import { decodeCursor, encodeCursor, limitOf, type Page, type Paged, paged } from './paging.ts'
-import type { SettledCall } from './spend.ts'
+import { NAMES, type SettledCall } from './spend.ts'
 import {
   big,
   bigOrNull,
@@ -50,7 +50,7 @@ export async function listCalls(queries: Queries, filter: LogFilter, page: Page)
     conditions.add(`(settled_at, call_id) < (${conditions.parameter(place.at)}, ?)`, place.id)
   }
   const rows = await queries.query(
-    `select * from sluice.spend_logs${conditions.where} order by settled_at desc, call_id desc
+    `select ${NAMES} from sluice.spend_logs${conditions.where} order by settled_at desc, call_id desc
      limit ${conditions.parameter(limitOf(page) + 1)} offset ${conditions.parameter(page.offset ?? 0)}`,
     conditions.parameters
   )

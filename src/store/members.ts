@@ -14,17 +14,18 @@ export interface Member {
   readonly settings: Row
 }
 
+const COLUMNS = 'team_id, user_id, role, limits, settings'
 const TELLING = telling('member', "'team:' || team_id")
 
 /** One that is a member already is changed. */
 export async function setMembers(queries: Queries, members: readonly Member[]): Promise<readonly Member[] | Failure> {
   const rows = await queries.query(
-    `insert into sluice.members (team_id, user_id, role, limits, settings)
+    `insert into sluice.members (${COLUMNS})
      select "teamId", "userId", role, limits, settings from jsonb_to_recordset($1::jsonb)
      as member ("teamId" text, "userId" text, role text, limits jsonb, settings jsonb)
      on conflict (team_id, user_id) do update
      set role = excluded.role, limits = excluded.limits, settings = excluded.settings
-     returning *, ${TELLING}`,
+     returning ${COLUMNS}, ${TELLING}`,
     [members]
   )
   return rows instanceof Failure ? rows : rows.map(readMember)
@@ -37,7 +38,7 @@ export async function removeMembers(
 ): Promise<readonly Member[] | Failure> {
   const rows = await queries.query(
     `delete from sluice.members where team_id = $1 and user_id in (select jsonb_array_elements_text($2::jsonb))
-     returning *, ${TELLING}`,
+     returning ${COLUMNS}, ${TELLING}`,
     [teamId, userIds]
   )
   return rows instanceof Failure ? rows : rows.map(readMember)
@@ -48,7 +49,10 @@ export async function membersOf(
   of: { readonly teamId: string } | { readonly userId: string }
 ): Promise<readonly Member[] | Failure> {
   const [column, id] = 'teamId' in of ? ['team_id', of.teamId] : ['user_id', of.userId]
-  const rows = await queries.query(`select * from sluice.members where ${column} = $1 order by team_id, user_id`, [id])
+  const rows = await queries.query(
+    `select ${COLUMNS} from sluice.members where ${column} = $1 order by team_id, user_id`,
+    [id]
+  )
   return rows instanceof Failure ? rows : rows.map(readMember)
 }
 

@@ -48,7 +48,7 @@ export interface SettledCall {
 type CallField = keyof SettledCall
 
 /** Column, type in SQL, and what stands there when the call does not say. */
-export const CALL_COLUMNS: Readonly<Record<CallField, readonly [column: string, type: string, otherwise?: string]>> = {
+const CALL_COLUMNS: Readonly<Record<CallField, readonly [column: string, type: string, otherwise?: string]>> = {
   callId: ['call_id', 'text'],
   settledAt: ['settled_at', 'timestamptz'],
   startedAt: ['started_at', 'timestamptz'],
@@ -87,7 +87,7 @@ export const CALL_COLUMNS: Readonly<Record<CallField, readonly [column: string, 
 }
 
 const COLUMNS = Object.values(CALL_COLUMNS)
-const NAMES = COLUMNS.map(([column]) => column).join(', ')
+export const NAMES = COLUMNS.map(([column]) => column).join(', ')
 
 const COUNTED = [
   ['requests', 'count(*)'],
