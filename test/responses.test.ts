@@ -121,6 +121,43 @@ t.test('every field of a request comes back as it was', async t => {
   }
 })
 
+t.test('tools that an item adds are tools like any other', async t => {
+  const custom = { type: 'custom', name: 'exec', description: 'Runs JavaScript.', format: { type: 'text' } }
+  const functions = { type: 'namespace', name: 'functions', description: '', tools: [custom, lookUp] }
+  const asked = {
+    model: 'gpt-6-sol',
+    input: [
+      { type: 'additional_tools', role: 'developer', tools: [functions, { type: 'web_search' }], id: 'at_1' },
+      { type: 'message', role: 'developer', content: 'You are Codex.' },
+      user('Hi'),
+      { type: 'custom_tool_call', call_id: 'c', name: 'exec', namespace: 'functions', input: '1' },
+      { type: 'custom_tool_call_output', call_id: 'c', output: 'x' }
+    ],
+    tool_choice: 'auto',
+    parallel_tool_calls: false
+  }
+  const chat = decoded(asked)
+  t.same(plain(encoded(chat, responses, 'official').body), plain(asked))
+  t.match(encoded(chat, openai, 'local').body, {
+    tools: [{ function: { name: 'exec' } }, { function: { name: 'look' } }],
+    messages: [
+      { role: 'system', content: 'You are Codex.' },
+      { role: 'user' },
+      { tool_calls: [{ function: { name: 'exec', arguments: '{"input":"1"}' } }] },
+      { role: 'tool', content: 'x' }
+    ]
+  })
+  t.match(encoded(chat, responses, 'compatible').body, {
+    tools: [{ type: 'function', name: 'exec' }, { type: 'function', name: 'look' }, { type: 'web_search' }],
+    input: [{ role: 'developer' }, {}, { type: 'function_call', name: 'exec', namespace: undefined }, {}]
+  })
+  const call = { type: 'tool-call' as const, id: 'c', name: 'exec', input: '{"input":"1"}' }
+  const answer = { id: '', model: '', blocks: [call], finish: 'tool-calls' as const }
+  t.match(responses.encodeAnswer(answer, { ...CONTEXT, tools: chat.tools })['output'], [
+    { type: 'custom_tool_call', name: 'exec', namespace: 'functions', input: '1' }
+  ])
+})
+
 t.test('results whose calls the upstream has kept stay results', async t => {
   const kept = {
     model: 'm',

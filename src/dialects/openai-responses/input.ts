@@ -7,7 +7,7 @@ import type { Flavour } from '../dialect.ts'
 import type { Dropped } from '../dropped.ts'
 import { defined, fields, string } from '../read.ts'
 import { ContentWriter, NAME, own } from './content.ts'
-import { calledTool, takesFreeform, toolName } from './tools.ts'
+import { calledTool, isFlat, toolName } from './tools.ts'
 
 interface EncodedInput {
   readonly instructions: string | undefined
@@ -147,13 +147,12 @@ class InputWriter {
   #call(call: ToolCallBlock): object {
     const { item } = this.#dropped.extra(call.extra, 'messages.tool_calls.')
     const { namespace: _, ...rest } = fields(item)
-    const known = this.#flavour === 'local' ? [] : this.#chat.tools
-    const named = this.#flavour === 'local' ? call : calledTool(call, known)
+    const named = isFlat(this.#flavour) ? call : calledTool(call, this.#chat.tools)
     const { namespace } = 'namespace' in named ? named : {}
     const name = namespace === undefined ? toolName(named.name, this.#flavour) : named.name
     const head = { call_id: call.id, name, ...defined({ namespace }) }
     const { freeform = false, input } = named
-    if (freeform && takesFreeform(this.#flavour)) {
+    if (freeform && !isFlat(this.#flavour)) {
       this.#freeform.add(call.id)
       return { type: 'custom_tool_call', ...head, input, ...rest }
     }

@@ -92,8 +92,11 @@ interface Conversation {
   readonly turns: Turn[]
 }
 
+/** Tools are no part of the conversation. */
+const isNoAddition = ({ type }: Fields): boolean => type !== 'additional_tools'
+
 export function decodeInput(instructions: unknown, input: unknown): Conversation {
-  const items = typeof input === 'string' ? [{ role: 'user', content: input }] : list(input)
+  const items = typeof input === 'string' ? [{ role: 'user', content: input }] : list(input).filter(isNoAddition)
   const first = items.findIndex(item => !isSystem(item))
   const leading = items.slice(0, first === -1 ? undefined : first)
   const told: TextBlock[] = string(instructions) ? [{ type: 'text', text: string(instructions) ?? '' }] : []

@@ -2,12 +2,12 @@ import { Failure } from '../../chat/failure.ts'
 import type { ChatRequest, Extra, Fields, ResponseFormat, Sampling } from '../../chat/request.ts'
 import type { EncodedRequest, Flavour } from '../dialect.ts'
 import { Dropped } from '../dropped.ts'
-import { boolean, defined, fields, number, someFields, string, unread } from '../read.ts'
+import { boolean, defined, fields, list, number, someFields, string, unread } from '../read.ts'
 import { NAME } from './content.ts'
 import { encodeInput } from './input.ts'
 import { decodeInput } from './items.ts'
 import { decodeReasoning, encodeReasoning } from './reasoning.ts'
-import { decodeToolChoice, decodeTools, encodeToolChoice, encodeTools } from './tools.ts'
+import { decodeAddedTools, decodeToolChoice, decodeTools, encodeToolChoice, encodeTools } from './tools.ts'
 
 const READ = new Set([
   'model',
@@ -38,6 +38,7 @@ export function decodeRequest(input: unknown): ChatRequest | Failure {
   if (typeof said !== 'string' && !Array.isArray(said) && !isContinued) {
     return new Failure('invalid-request', 'input: a text or a list is required.', { field: 'input' })
   }
+  const added = list(said).filter(({ type }) => type === 'additional_tools')
   const { toolChoice, rest: choice } = decodeToolChoice(body['tool_choice'])
   const text = fields(body['text'])
   const include = Array.isArray(body['include']) ? body['include'] : []
@@ -46,7 +47,7 @@ export function decodeRequest(input: unknown): ChatRequest | Failure {
   return {
     model: string(body['model']) ?? '',
     ...decodeInput(body['instructions'], said),
-    tools: decodeTools(body['tools']),
+    tools: [...decodeTools(body['tools']), ...added.flatMap(decodeAddedTools)],
     ...defined({
       toolChoice,
       parallelTools: boolean(body['parallel_tool_calls']),
@@ -110,16 +111,18 @@ export function encodeRequest(chat: ChatRequest, flavour: Flavour = 'official'):
   const { include, tool_choice: _, ...rest } = { ...dropped.extra(chat.extra) }
   const reasoningRest = takeBelow('reasoning', rest)
   const textRest = takeBelow('text', rest)
-  const tools = encodeTools(chat.tools, flavour, dropped)
+  const { tools, items } = encodeTools(chat.tools, flavour, dropped)
+  const hasTools = tools.length > 0 || items.length > 0
   const { instructions, input } = encodeInput(chat, flavour, dropped)
   const body = {
     model: chat.model,
     ...defined({
       instructions,
-      input: input.length > 0 ? input : undefined,
+      input: items.length + input.length > 0 ? [...items, ...input] : undefined,
       tools: tools.length > 0 ? tools : undefined,
-      tool_choice: encodeToolChoice(chat, tools, flavour, dropped),
-      parallel_tool_calls: tools.length > 0 ? chat.parallelTools : undefined,
+      // A choice without tools is refused.
+      tool_choice: hasTools ? encodeToolChoice(chat, flavour, dropped) : undefined,
+      parallel_tool_calls: hasTools ? chat.parallelTools : undefined,
       max_output_tokens: chat.maxTokens,
       ...encodeSampling(chat.sampling, dropped),
       reasoning: someFields({ ...encodeReasoning(chat, flavour, dropped), ...reasoningRest }),

@@ -43,8 +43,14 @@ function decodeOne(value: Fields): Tool {
   }
 }
 
+/** Tools that the client adds with an item of the input, as Codex does for the newest models. */
+export function decodeAddedTools({ tools, ...added }: Fields): Tool[] {
+  return decodeTools(tools).map(tool => ({ ...tool, extra: { [NAME]: { ...own(tool), added } } }))
+}
+
+/** `functions` is what OpenAI calls the namespace of tools that have none. */
 export function joinName(namespace: string | undefined, name: string): string {
-  if (namespace === undefined || namespace === '') return name
+  if (namespace === undefined || namespace === '' || namespace === 'functions') return name
   return namespace.endsWith('__') ? namespace + name : `${namespace}__${name}`
 }
 
@@ -54,23 +60,44 @@ function nameWithin(namespace: string, joined: string): string {
   return joined.startsWith(prefix) ? joined.slice(prefix.length) : joined
 }
 
-export function encodeTools(tools: readonly Tool[], flavour: Flavour, dropped: Dropped): object[] {
-  const written: object[] = []
-  const groups = new Map<string, object[]>()
+interface EncodedTools {
+  readonly tools: object[]
+  /** The items that add more of them. */
+  readonly items: object[]
+}
+
+export function encodeTools(tools: readonly Tool[], flavour: Flavour, dropped: Dropped): EncodedTools {
+  const top = new ToolList()
+  const added = new Map<string, { readonly head: Fields; readonly list: ToolList }>()
   for (const tool of tools) {
     const encoded = encodeTool(tool, flavour, dropped)
     if (encoded === undefined) continue
-    const { tool: _, ...group } = namespaceOf(tool)
-    const name = string(group['name'])
-    const known = name === undefined || flavour === 'local' ? written : groups.get(name)
-    if (known !== undefined) known.push(encoded)
+    const known = isFlat(flavour) ? {} : own(tool)
+    const head = fields(known['added'])
+    const item = JSON.stringify(head)
+    if (known['added'] !== undefined && !added.has(item)) added.set(item, { head, list: new ToolList() })
+    const list = added.get(item)?.list ?? top
+    list.add(encoded, fields(known['namespace']))
+  }
+  const items = [...added.values()].map(({ head, list }) => ({ ...head, tools: list.tools }))
+  return { tools: top.tools, items }
+}
+
+/** Tools, those of a namespace together. */
+class ToolList {
+  readonly tools: object[] = []
+  readonly #namespaces = new Map<string, object[]>()
+
+  add(tool: object, { tool: _, ...namespace }: Fields): void {
+    const name = string(namespace['name'])
+    const known = name === undefined ? this.tools : this.#namespaces.get(name)
+    if (known !== undefined) known.push(tool)
     else {
-      const members = [encoded]
-      groups.set(name ?? '', members)
-      written.push({ ...group, tools: members })
+      const tools = [tool]
+      this.#namespaces.set(name ?? '', tools)
+      this.tools.push({ ...namespace, tools })
     }
   }
-  return written
 }
 
 function namespaceOf(tool: Tool): Fields {
@@ -83,14 +110,14 @@ function encodeTool(tool: Tool, flavour: Flavour, dropped: Dropped): object | un
     dropped.add(`tools.${string(tool.foreign.value['type']) ?? tool.name}`)
     return undefined
   }
-  const { namespace, ...extra } = dropped.extra(tool.extra, 'tools.')
+  const { namespace, added: _, ...extra } = dropped.extra(tool.extra, 'tools.')
   const { description, freeform, schema, strict } = tool
-  const within = flavour === 'local' ? undefined : string(fields(namespace)['tool'])
+  const within = isFlat(flavour) ? undefined : string(fields(namespace)['tool'])
   const name = within ?? toolName(tool.name, flavour)
   if (freeform === true) {
-    const isHeld = takesFreeform(flavour) && extra['format'] !== undefined
+    const isHeld = !isFlat(flavour) && extra['format'] !== undefined
     const told = defined({ description: isHeld ? description : freeformDescription(tool) })
-    if (takesFreeform(flavour)) return { type: 'custom', name, ...told, ...extra }
+    if (!isFlat(flavour)) return { type: 'custom', name, ...told, ...extra }
     return { type: 'function', name, ...told, parameters: FREEFORM_SCHEMA, strict: false }
   }
   // It is strict unless told otherwise, and then refuses schemas that are good elsewhere.
@@ -98,9 +125,9 @@ function encodeTool(tool: Tool, flavour: Flavour, dropped: Dropped): object | un
   return { type: 'function', name, ...defined({ description }), parameters, strict: strict ?? false, ...extra }
 }
 
-/** Servers that imitate OpenAI know functions alone. */
-export function takesFreeform(flavour: Flavour): boolean {
-  return flavour === 'official'
+/** Servers that imitate OpenAI know functions alone: no namespaces, no tools that take text. */
+export function isFlat(flavour: Flavour): boolean {
+  return flavour !== 'official'
 }
 
 export function toolName(name: string, flavour: Flavour): string {
@@ -144,23 +171,21 @@ export function decodeToolChoice(value: unknown): DecodedChoice {
 }
 
 export function encodeToolChoice(
-  { toolChoice, tools: offered, extra }: ChatRequest,
-  tools: readonly object[],
+  { toolChoice, tools, extra }: ChatRequest,
   flavour: Flavour,
   dropped: Dropped
 ): Fields | string | undefined {
   const said = someFields(extra?.[NAME]?.['tool_choice'])
   if (said !== undefined) return said
-  // A choice without tools is refused.
-  if (toolChoice === undefined || tools.length === 0) return undefined
+  if (toolChoice === undefined) return undefined
   if (toolChoice.mode !== 'named') return toolChoice.mode === 'any' ? 'required' : toolChoice.mode
-  const chosen = offered.find(({ name, foreign }) => name === toolChoice.name && foreign === undefined)
+  const chosen = tools.find(({ name, foreign }) => name === toolChoice.name && foreign === undefined)
   if (chosen === undefined) {
     dropped.add('tool_choice')
     return undefined
   }
-  const { name: namespace, tool } = flavour === 'local' ? {} : namespaceOf(chosen)
+  const { name: namespace, tool } = isFlat(flavour) ? {} : namespaceOf(chosen)
   const name = string(tool) ?? toolName(chosen.name, flavour)
-  const type = chosen.freeform === true && takesFreeform(flavour) ? 'custom' : 'function'
+  const type = chosen.freeform === true && !isFlat(flavour) ? 'custom' : 'function'
   return { type, name, ...defined({ namespace }) }
 }
