@@ -30,6 +30,8 @@ export interface Dialect {
   streamEnded(tail: string): boolean
   /** To and from the conversation as we hold it; a dialect without it passes bytes only. */
   readonly translate?: Translator
+  /** The clients of another operation whose answers a chat can give. */
+  readonly completions?: ClientSide
 }
 
 /**
@@ -77,6 +79,9 @@ export interface StreamEncoder {
   keepAlive(): string
   end(): string
 }
+
+/** What a client sends and is sent. */
+export type ClientSide = Pick<Translator, 'decodeRequest' | 'encodeAnswer' | 'encodeStream'>
 
 export interface Translator {
   decodeRequest(body: unknown): ChatRequest | Failure

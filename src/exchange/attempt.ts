@@ -5,7 +5,7 @@ import { DIALECTS } from '../dialects/index.ts'
 import type { WireHeaders } from '../lib/wire.ts'
 import type { Surface } from '../providers/surface.ts'
 import { Excerpt, FrameGate } from '../relay/pass.ts'
-import type { Translated, Translation } from '../relay/translate.ts'
+import type { Translated, WayBack } from '../relay/way-back.ts'
 import type { Target } from '../routing/target.ts'
 import type { CallReceiver } from '../upstream/call.ts'
 import { retryAfterOf } from '../upstream/retry-after.ts'
@@ -28,13 +28,15 @@ export interface AttemptOwner {
 
 /**
  * What is being received. `whole`: a JSON answer, kept until it is complete, so that a broken one is a proper failure.
- * `frames`: a stream of events, passed on as they come. `raw`: anything else.
+ * `frames`: a stream of events, passed on as they come. `gather`: a stream for a client that asked for none.
+ * `raw`: anything else.
  */
-type Mode = 'waiting' | 'error' | 'whole' | 'frames' | 'raw'
+type Mode = 'waiting' | 'error' | 'whole' | 'frames' | 'gather' | 'raw'
 
 /** An answer longer than this is not kept whole. */
 const MAX_WHOLE = 8 * 1024 * 1024
 const MAX_ERROR = 64 * 1024
+const EVENTS = 'text/event-stream; charset=utf-8'
 
 export interface AttemptSettings {
   readonly target: Target
@@ -44,7 +46,7 @@ export interface AttemptSettings {
   /** A stream of this operation says when it is complete. */
   readonly checksEnd: boolean
   /** The way back, when client and upstream speak different dialects; else the bytes pass. */
-  readonly translation: Translation | undefined
+  readonly translation: WayBack | undefined
 }
 
 /** One try at one target. */
@@ -54,7 +56,7 @@ export class Attempt implements CallReceiver {
   readonly #dialect: Dialect
   readonly #stream: boolean
   readonly #checksEnd: boolean
-  readonly #translation: Translation | undefined
+  #translation: WayBack | undefined
   readonly #owner: AttemptOwner
   readonly #excerpt = new Excerpt()
   readonly #gate = new FrameGate()
@@ -73,12 +75,30 @@ export class Attempt implements CallReceiver {
     this.#owner = owner
   }
 
+  /** True while a sign of life can be put into what the client is sent. */
+  get listens(): boolean {
+    return this.#translation !== undefined || this.#excerpt.bytes === 0
+  }
+
+  /** What the client was sent last, where bytes pass. */
+  get tail(): string {
+    return this.#excerpt.tail()
+  }
+
+  /** The client's stream has been begun by us, so the answer has to go on with it. */
+  speakThrough(wayBack: () => WayBack | undefined): void {
+    this.#translation ??= wayBack()
+    // The answer's head may have come, and none of its body.
+    if (this.#mode === 'raw') this.#mode = 'whole'
+  }
+
   onHead(status: number, headers: WireHeaders): void {
     this.#status = status
     this.#headers = headers
     const type = headers['content-type']
     if (status < 200 || status > 299) this.#mode = 'error'
-    else if (typeof type === 'string' && type.startsWith('text/event-stream')) this.#mode = 'frames'
+    else if (typeof type === 'string' && type.startsWith('text/event-stream'))
+      this.#mode = this.#stream || this.#translation === undefined ? 'frames' : 'gather'
     else if (this.#translation !== undefined) this.#mode = 'whole'
     else if (!this.#stream && (typeof type !== 'string' || type.startsWith('application/json'))) this.#mode = 'whole'
     else this.#mode = 'raw'
@@ -93,6 +113,9 @@ export class Attempt implements CallReceiver {
         if (frames !== undefined) this.#pass(frames)
         return
       }
+      case 'gather':
+        this.#gather(this.#translation?.push(chunk))
+        return
       case 'raw':
         return this.#pass(chunk)
       case 'whole':
@@ -110,6 +133,8 @@ export class Attempt implements CallReceiver {
         return this.#failWith(Buffer.concat(this.#kept))
       case 'whole':
         return this.#endWhole(this.#kept.length === 1 ? (this.#kept[0] as Buffer) : Buffer.concat(this.#kept))
+      case 'gather':
+        return this.#endGathered()
       case 'frames':
         return this.#endFrames()
       default:
@@ -123,16 +148,31 @@ export class Attempt implements CallReceiver {
   }
 
   #endWhole(bytes: Buffer): void {
-    const answer = this.#translation === undefined ? bytes : this.#translate(this.#translation, bytes)
-    if (answer instanceof Failure) return this.#owner.failed(answer)
-    this.#owner.begin(this.#status, this.#headers, answer.length)
-    this.#owner.finish(this.#translation?.usage ?? this.#excerpt.usage(this.#dialect), answer)
+    const translation = this.#translation
+    if (translation === undefined) return this.#answer(bytes)
+    if (!this.#stream) return this.#answer(translation.answer(bytes))
+    const said = translation.answerStream(bytes)
+    this.#passTranslated(said)
+    if (said.failure === undefined) this.#owner.finish(translation.usage, undefined)
   }
 
-  #translate(translation: Translation, bytes: Buffer): Buffer | Failure {
-    if (this.#stream) return this.#wrong('answered as a whole, though a stream was asked for')
-    const answer = translation.answer(bytes)
-    return answer instanceof Failure ? this.#wrong(`cannot be understood: ${answer.message}`, answer) : answer
+  #answer(bytes: Buffer | Failure): void {
+    if (bytes instanceof Failure)
+      return this.#owner.failed(this.#wrong(`gave an answer that cannot be understood: ${bytes.message}`, bytes))
+    const headers = this.#mode === 'gather' ? { ...this.#headers, 'content-type': 'application/json' } : this.#headers
+    this.#owner.begin(this.#status, headers, bytes.length)
+    this.#owner.finish(this.#translation?.usage ?? this.#excerpt.usage(this.#dialect), bytes)
+  }
+
+  #gather(said: Translated | undefined): boolean {
+    const failure = said?.failure
+    if (failure !== undefined) this.#owner.failed(this.#wrong(`failed: ${failure.message}`, failure))
+    return failure === undefined
+  }
+
+  #endGathered(): void {
+    const translation = this.#translation
+    if (translation !== undefined && this.#gather(translation.end())) this.#answer(translation.gathered())
   }
 
   #wrong(what: string, failure?: Failure): Failure {
@@ -142,7 +182,7 @@ export class Attempt implements CallReceiver {
   #passTranslated({ text, failure }: Translated): void {
     // A stream that fails with its first event has sent nothing yet, so it can still be a proper status.
     if (text !== '' && !(failure !== undefined && !this.#begun)) {
-      if (!this.#begun) this.#owner.begin(this.#status, this.#headers, undefined)
+      if (!this.#begun) this.#owner.begin(this.#status, { ...this.#headers, 'content-type': EVENTS }, undefined)
       this.#begun = true
       this.#owner.write(Buffer.from(text))
     }

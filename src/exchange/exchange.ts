@@ -4,8 +4,6 @@ import type { Dialect } from '../dialects/dialect.ts'
 import { DIALECTS } from '../dialects/index.ts'
 import { byteLength } from '../lib/splice.ts'
 import type { WireHeaders } from '../lib/wire.ts'
-import type { Surface } from '../providers/surface.ts'
-import { operationPath } from '../providers/surface.ts'
 import type { Resolved } from '../routing/routes.ts'
 import { type Target, upstreamModel } from '../routing/target.ts'
 import { Call } from '../upstream/call.ts'
@@ -13,16 +11,17 @@ import { conversationOf, tagsOf, tokensOf } from './ask.ts'
 import { Attempt, type AttemptOwner, type ErrorAnswer } from './attempt.ts'
 import type { Gateway, Running } from './gateway.ts'
 import { addReturned, upstreamHeaders } from './headers.ts'
+import { Heartbeat, type Patient } from './heartbeat.ts'
 import type { Client, Inbound } from './inbound.ts'
 import { Ladder, type Step, waitedInVain } from './ladder.ts'
-import { Preparation, type Prepared } from './prepare.ts'
+import { type Known, Preparation, type Prepared } from './prepare.ts'
 import type { AttemptRecord, CallRecord } from './record.ts'
 import type { Runtime } from './runtime.ts'
 import { count } from './settle.ts'
 import { Wait, type Waiter } from './wait.ts'
 
 /** One request, from the body's last byte to the settled account. Nothing here waits: events drive it. */
-export class Exchange implements AttemptOwner, Running, Waiter {
+export class Exchange implements AttemptOwner, Running, Waiter, Patient {
   place = -1
   readonly #gateway: Gateway
   readonly #runtime: Runtime
@@ -50,7 +49,11 @@ export class Exchange implements AttemptOwner, Running, Waiter {
   /** Attempts that went out. */
   #sent = 0
   #status = 0
+  /** The client has been sent a status. */
   #begun = false
+  /** It has been sent some of an answer, so there is no going back to another target. */
+  #answering = false
+  #heart: Heartbeat | undefined
   #framed = false
   #over = false
   #firstByteAt = 0
@@ -63,7 +66,7 @@ export class Exchange implements AttemptOwner, Running, Waiter {
     this.#inbound = inbound
     this.#client = client
     this.#dialect = DIALECTS[inbound.dialect]
-    this.#preparation = new Preparation(inbound)
+    this.#preparation = new Preparation(inbound, gateway.stored)
     gateway.metrics.inflight++
     gateway.running.add(this)
   }
@@ -102,6 +105,7 @@ export class Exchange implements AttemptOwner, Running, Waiter {
   #pause(step: Extract<Step, { target: Target }> & { readonly kind: 'pause' | 'queue' }): void {
     const queued = step.kind === 'queue'
     const milliseconds = queued ? this.#runtime.rules.queueWait : step.milliseconds
+    this.#watchOver(step.target)
     this.#wait = new Wait(this, step.target, queued, milliseconds, this.#gateway.deadlines)
     this.#waited -= performance.now()
   }
@@ -131,11 +135,12 @@ export class Exchange implements AttemptOwner, Running, Waiter {
     const prepared = this.#preparation.for(target, model)
     if (prepared instanceof Failure) return prepared
     this.#model = model
-    this.#send(target, prepared)
+    if ('surface' in prepared) this.#send(target, prepared)
+    else this.#tell(prepared)
     return undefined
   }
 
-  #send(target: Target, { surface, body, dropped, translation }: Prepared): void {
+  #send(target: Target, { surface, path, body, dropped, translation }: Prepared): void {
     const inbound = this.#inbound
     const headers = upstreamHeaders(inbound.headers, surface, target.provider === 'demo', translation !== undefined)
     this.#dropped = dropped
@@ -143,6 +148,7 @@ export class Exchange implements AttemptOwner, Running, Waiter {
     const bodyLength = byteLength(body)
     if (body.length > 1) headers.push('content-length', String(bodyLength))
     const checksEnd = inbound.operation === 'chat' || inbound.operation === 'completions'
+    this.#watchOver(target)
     const attempt = new Attempt({ target, surface, stream: inbound.stream, checksEnd, translation }, this)
     this.#attempt = attempt
     this.#open = true
@@ -151,7 +157,7 @@ export class Exchange implements AttemptOwner, Running, Waiter {
     if (this.#attempts.length === 0) this.#overhead = attempt.startedAt - inbound.receivedAt
     const request = {
       method: 'POST',
-      path: surface.base + this.#path(surface) + (translation === undefined ? inbound.query : ''),
+      path: surface.base + path,
       headers,
       body,
       bodyLength
@@ -166,32 +172,63 @@ export class Exchange implements AttemptOwner, Running, Waiter {
     return target.tpm === undefined ? 0 : (this.#ladder?.ask.tokens ?? 0)
   }
 
-  #path(surface: Surface): string {
-    const { operation, action } = this.#inbound
-    if (surface.dialect === 'gemini')
-      return `/models/${encodeURIComponent(this.#model).replaceAll('%2F', '/')}:${action}`
-    return operationPath(surface.dialect, operation) ?? ''
+  /** What takes no upstream at all. */
+  #tell({ body }: Known): void {
+    this.#status = 200
+    const headers = this.#ownHeaders()
+    headers.push('x-gateway-estimated', 'true', 'content-type', 'application/json')
+    headers.push('content-length', String(body.length))
+    this.#client.begin(200, headers)
+    this.#client.end(body)
+    this.#settle(undefined, undefined)
+  }
+
+  /** From here on a client that waits is told that somebody is there, if the target is one that takes its time. */
+  #watchOver({ keepAlive }: Target): void {
+    if (keepAlive === undefined || !this.#inbound.stream) return
+    this.#heart ??= new Heartbeat(keepAlive, this, this.#gateway.deadlines)
+  }
+
+  beat(): boolean {
+    // Bytes that pass are the upstream's own; there is nothing of ours to put between them.
+    if (this.#over || this.#attempt?.listens === false) return false
+    const sign = this.#preparation.signOfLife()
+    if (sign === '') return false
+    if (!this.#begun) this.#beginStream()
+    this.#client.write(Buffer.from(sign))
+    this.#attempt?.speakThrough(() => this.#preparation.ownWay(this.#attempt?.target))
+    return true
+  }
+
+  #beginStream(): void {
+    this.#begun = true
+    this.#framed = true
+    this.#status = 200
+    this.#client.begin(200, [...this.#ownHeaders(), 'content-type', 'text/event-stream', ...STREAM_HEADERS])
   }
 
   begin(status: number, upstream: WireHeaders, length: number | undefined): void {
     this.#firstByteAt = performance.now()
-    this.#begun = true
-    this.#status = status
-    this.#framed = length === undefined && String(upstream['content-type']).startsWith('text/event-stream')
+    this.#answering = true
+    this.#framed ||= length === undefined && String(upstream['content-type']).startsWith('text/event-stream')
     const attempt = this.#attempt
     if (attempt !== undefined && this.#framed) {
       attempt.target.state.measured(this.#firstByteAt - attempt.startedAt, this.#firstByteAt)
       attempt.target.state.recovered()
     }
+    if (this.#begun) return
+    this.#begun = true
+    this.#status = status
     const headers = this.#ownHeaders()
     addReturned(upstream, headers)
     if (length !== undefined) headers.push('content-length', String(length))
-    else if (this.#framed) headers.push('cache-control', 'no-cache', 'x-accel-buffering', 'no')
+    else if (this.#framed) headers.push(...STREAM_HEADERS)
     this.#client.begin(status, headers)
   }
 
   write(chunk: Buffer): void {
     this.#bytesOut += chunk.length
+    this.#heart?.moved()
     if (!this.#client.write(chunk)) this.#call?.pause()
   }
 
@@ -209,14 +246,24 @@ export class Exchange implements AttemptOwner, Running, Waiter {
     this.#lastFailure = failure
     this.#lastAnswer = answer
     this.#close(failure.kind, failure)
-    if (this.#begun) return this.#failMidway(failure)
+    if (this.#answering) return this.#failMidway(failure)
     this.#call = undefined
+    if (this.#inbound.operation === 'count-tokens' && CANNOT_COUNT.has(answer?.status ?? failure.status))
+      return this.#estimate(failure)
     const ladder = this.#ladder
     if (ladder === undefined || target === undefined) return this.#fail(failure)
     this.#climb(ladder, ladder.failed(target, failure, performance.now()))
   }
 
+  /** The server answers chats and has no such thing as a count. */
+  #estimate(failure: Failure): void {
+    const known = this.#preparation.estimated()
+    if (known instanceof Failure) this.#fail(failure)
+    else this.#tell(known)
+  }
+
   #giveUp(failure: Failure): void {
+    if (this.#begun) return this.#failMidway(failure)
     if (this.#lastAnswer !== undefined && failure === this.#lastFailure) this.#passError(failure, this.#lastAnswer)
     else this.#fail(failure)
   }
@@ -248,9 +295,15 @@ export class Exchange implements AttemptOwner, Running, Waiter {
     this.#gateway.metrics.streamAborted(failure.kind === 'unavailable' ? 'gateway' : 'upstream')
     this.#call?.abort()
     // After part of a JSON body only a broken connection says that it is not whole.
-    if (this.#framed) this.#client.end(Buffer.from(this.#dialect.encodeFailureFrame(failure, this.#inbound.id)))
+    if (this.#framed) this.#client.end(Buffer.from(this.#lastWords(failure)))
     else this.#client.destroy()
     this.#settle(undefined, failure)
+  }
+
+  /** Goes on from what the client was sent last. */
+  #lastWords(failure: Failure): string {
+    const said = this.#attempt?.listens === false ? undefined : this.#preparation.lastWords(failure)
+    return said ?? this.#dialect.encodeFailureFrame(failure, this.#inbound.id, this.#attempt?.tail)
   }
 
   #passError(failure: Failure, answer: ErrorAnswer): void {
@@ -331,6 +384,7 @@ export class Exchange implements AttemptOwner, Running, Waiter {
     if (this.#over) return
     this.#over = true
     this.#wait?.cancel()
+    this.#heart?.stop()
     const { metrics } = this.#gateway
     metrics.inflight--
     this.#gateway.running.remove(this)
@@ -367,6 +421,10 @@ export class Exchange implements AttemptOwner, Running, Waiter {
     this.#gateway.settled(record, failure?.details.cause)
   }
 }
+
+const STREAM_HEADERS = ['cache-control', 'no-cache', 'x-accel-buffering', 'no']
+/** How servers answer on a path that they do not have. */
+const CANNOT_COUNT: ReadonlySet<number> = new Set([404, 405, 501])
 
 /** Neither a client's own mistake nor its leaving says anything about the target. */
 function saysSomething({ kind }: Failure): boolean {

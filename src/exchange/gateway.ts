@@ -5,6 +5,7 @@ import type { Metrics, TargetLoad } from '../metrics/metrics.ts'
 import type { HealthBook } from '../routing/health.ts'
 import { CallLog, type CallRecord } from './record.ts'
 import type { Runtime } from './runtime.ts'
+import { StoredResponses } from './stored.ts'
 
 /** Something under way that can be told to stop. */
 export interface Running extends Member {
@@ -21,6 +22,7 @@ export class Gateway {
   readonly metrics: Metrics
   readonly deadlines = new Deadlines()
   readonly calls = new CallLog()
+  readonly stored = new StoredResponses()
   /** How every target did; each configuration's targets look into it. */
   readonly health: HealthBook
   readonly running = new Roster<Running>()

@@ -1,60 +1,191 @@
 import { Failure } from '../chat/failure.ts'
 import type { ChatRequest } from '../chat/request.ts'
+import type { ClientSide, DialectName, EncodedRequest } from '../dialects/dialect.ts'
 import { DIALECTS } from '../dialects/index.ts'
-import type { Surface } from '../providers/surface.ts'
-import { canTranslate, readRequest, type Translation, writeRequest } from '../relay/translate.ts'
+import { operationPath, type Surface } from '../providers/surface.ts'
+import { translateEmbeddings } from '../relay/embeddings.ts'
+import { OneShot } from '../relay/one-shot.ts'
+import type { WayBack } from '../relay/way-back.ts'
 import { surfaceFor, type Target } from '../routing/target.ts'
 import { bodyFor } from './body.ts'
+import { Conversation } from './conversation.ts'
+import { countRequest, decodeCount, encodeCount, estimate } from './count.ts'
 import type { Inbound } from './inbound.ts'
+import type { StoredResponses } from './stored.ts'
 
 /** A request as one target is sent it. */
 export interface Prepared {
   readonly surface: Surface
+  /** Behind the surface's base, with its query. */
+  readonly path: string
   readonly body: readonly Buffer[]
   /** What the target cannot be told. */
   readonly dropped: readonly string[]
   /** Undefined: the bytes of the answer pass. */
-  readonly translation: Translation | undefined
+  readonly translation: WayBack | undefined
+}
+
+/** What the gateway knows without asking anybody. */
+export interface Known {
+  readonly body: Buffer
 }
 
 /** Writes one request for each target it is tried at: as the client's own bytes, or through the hub. */
 export class Preparation {
   readonly #inbound: Inbound
-  /** Read when the first target needs it. */
-  #chat: ChatRequest | Failure | undefined
+  readonly #conversation: Conversation | undefined
 
-  constructor(inbound: Inbound) {
+  constructor(inbound: Inbound, stored: StoredResponses) {
     this.#inbound = inbound
+    const client = clientOf(inbound)
+    this.#conversation = client === undefined ? undefined : new Conversation(inbound, client, stored)
+  }
+
+  /** Something that a client takes for progress while there is none; it begins the stream if nothing has. */
+  signOfLife(): string {
+    return this.#conversation?.speak()?.keepAlive() ?? ''
+  }
+
+  /** How a stream that we began ends when it fails; undefined when we did not begin it. */
+  lastWords(failure: Failure): string | undefined {
+    return this.#conversation?.spoken?.push({ type: 'failure', failure })
+  }
+
+  /** The way back from an upstream of the client's own dialect, once bytes can no longer pass. */
+  ownWay(target: Target | undefined): WayBack | undefined {
+    const upstream = DIALECTS[this.#inbound.dialect].translate
+    const chat = this.#conversation?.chat
+    if (target === undefined || upstream === undefined || chat === undefined || chat instanceof Failure)
+      return undefined
+    return this.#conversation?.wayBack(chat, upstream, target)
   }
 
   /** The only place that chooses between passing and translating. */
-  for(target: Target, model: string): Prepared | Failure {
-    const surface = surfaceFor(target, this.#inbound.dialect)
-    if (surface === undefined) return this.#translated(target, model)
-    const body = bodyFor(this.#inbound, target, surface, model)
-    return body instanceof Failure ? body : { surface, body, dropped: [], translation: undefined }
+  for(target: Target, model: string): Prepared | Known | Failure {
+    const { dialect, operation } = this.#inbound
+    const surface = surfaceFor(target, dialect)
+    if (surface !== undefined && !this.#needsHub(target)) return this.#passed(target, surface, model)
+    switch (operation) {
+      case 'chat':
+      case 'completions':
+        return this.#translated(target, model, surface)
+      case 'embeddings':
+        return this.#embedded(target, model)
+      case 'count-tokens':
+        return this.#counted(target, model)
+    }
   }
 
-  #translated(target: Target, model: string): Prepared | Failure {
-    const inbound = this.#inbound
-    const client = DIALECTS[inbound.dialect]
-    const surface = target.surfaces.find(row => canTranslate(client, DIALECTS[row.dialect]))
-    if (surface === undefined || inbound.operation !== 'chat') return cannotSpeak(target, inbound)
-    this.#chat ??= readRequest(client, inbound.body.chunks)
-    if (this.#chat instanceof Failure) return this.#chat
-    const { maxTokens } = this.#chat
-    const limit = target.maxTokens === undefined ? maxTokens : Math.min(maxTokens ?? target.maxTokens, target.maxTokens)
-    const chat = { ...this.#chat, model, ...(limit !== undefined && { maxTokens: limit }) }
-    const context = { id: inbound.id, model: inbound.model ?? model, created: Math.floor(Date.now() / 1000) }
-    const written = writeRequest(chat, client, DIALECTS[surface.dialect], target.flavour, context)
-    if (written instanceof Failure) return written
-    return { surface, body: [written.body], dropped: written.dropped, translation: written.translation }
+  /** For a target that has no such thing as the count that it was asked for. */
+  estimated(): Known | Failure {
+    const chat = this.#conversation?.chat
+    if (chat === undefined || chat instanceof Failure) return chat ?? new Failure('unsupported', 'Nothing to count.')
+    return { body: json(encodeCount(this.#inbound.dialect, estimate(chat))) }
   }
+
+  #needsHub(target: Target): boolean {
+    const { operation } = this.#inbound
+    return operation === 'chat' && (target.mends || this.#conversation?.hasSpoken === true)
+  }
+
+  #passed(target: Target, surface: Surface, model: string): Prepared | Failure {
+    const inbound = this.#inbound
+    const body = bodyFor(inbound, target, surface, model)
+    if (body instanceof Failure) return body
+    const own = surface.dialect === 'gemini' ? geminiPath(model, inbound.action ?? '') : undefined
+    const path = (own ?? operationPath(surface.dialect, inbound.operation) ?? '') + inbound.query
+    return { surface, path, body, dropped: [], translation: undefined }
+  }
+
+  /** `own`: the surface of the client's dialect, for answers that have to be read though nothing is to be translated. */
+  #translated(target: Target, model: string, own: Surface | undefined): Prepared | Failure {
+    const surface = own ?? target.surfaces.find(row => DIALECTS[row.dialect].translate !== undefined)
+    const upstream = surface === undefined ? undefined : DIALECTS[surface.dialect].translate
+    const conversation = this.#conversation
+    if (surface === undefined || upstream === undefined || conversation === undefined)
+      return cannotSpeak(target, this.#inbound)
+    const chat = conversation.for(target, model)
+    if (chat instanceof Failure) return chat
+    const encoded = this.#encoded(chat, target, surface.dialect)
+    if (encoded instanceof Failure) return encoded
+    const translation = conversation.wayBack(chat, upstream, target)
+    const path =
+      surface.dialect === 'gemini'
+        ? geminiPath(model, chat.stream ? 'streamGenerateContent?alt=sse' : 'generateContent')
+        : (operationPath(surface.dialect, 'chat') ?? '')
+    return { surface, path, body: [json(encoded.body)], dropped: encoded.dropped, translation }
+  }
+
+  #encoded(chat: ChatRequest, target: Target, dialect: DialectName): EncodedRequest | Failure {
+    const encoded = DIALECTS[dialect].translate?.encodeRequest(chat, target.flavour)
+    if (encoded === undefined) return cannotSpeak(target, this.#inbound)
+    if (encoded instanceof Failure || encoded.dropped.length === 0 || target.onUnsupported === 'warn') return encoded
+    if (target.onUnsupported === 'drop') return { body: encoded.body, dropped: [] }
+    const [field = ''] = encoded.dropped
+    const message = `${target.place} cannot be told: ${encoded.dropped.join(', ')}.`
+    return new Failure('unsupported', message, {
+      field,
+      recommendations: ['Leave it out, or say `on_unsupported: warn` on the entry.']
+    })
+  }
+
+  #embedded(target: Target, model: string): Prepared | Failure {
+    const { dialect, body, model: asked } = this.#inbound
+    for (const surface of target.surfaces) {
+      const bytes = Buffer.concat(body.chunks)
+      const done = translateEmbeddings(dialect, surface.dialect, bytes, model, asked ?? model)
+      if (done === undefined) continue
+      if (done instanceof Failure) return done
+      const path =
+        surface.dialect === 'gemini'
+          ? geminiPath(model, 'batchEmbedContents')
+          : (operationPath(surface.dialect, 'embeddings') ?? '')
+      return { surface, path, body: [json(done.body)], dropped: done.dropped, translation: done.wayBack }
+    }
+    return cannotSpeak(target, this.#inbound)
+  }
+
+  #counted(target: Target, model: string): Prepared | Known | Failure {
+    const chat = this.#conversation?.for(target, model)
+    if (chat === undefined || chat instanceof Failure) return chat ?? cannotSpeak(target, this.#inbound)
+    for (const surface of target.surfaces) {
+      const encoded = DIALECTS[surface.dialect].translate?.encodeRequest(chat, target.flavour)
+      if (encoded === undefined || encoded instanceof Failure) continue
+      const request = countRequest(surface.dialect, model, encoded.body)
+      if (request === undefined) continue
+      const path =
+        surface.dialect === 'gemini'
+          ? geminiPath(model, 'countTokens')
+          : (operationPath(surface.dialect, 'count-tokens') ?? '')
+      const translation = new OneShot(said => {
+        const tokens = decodeCount(said)
+        return tokens instanceof Failure
+          ? tokens
+          : { body: encodeCount(this.#inbound.dialect, tokens), usage: undefined }
+      })
+      return { surface, path, body: [json(request)], dropped: encoded.dropped, translation }
+    }
+    return this.estimated()
+  }
+}
+
+/** How a client's request is read and answered, where we can do that. */
+function clientOf({ dialect, operation }: Inbound): ClientSide | undefined {
+  const { translate, completions } = DIALECTS[dialect]
+  return operation === 'completions' ? completions : translate
+}
+
+function geminiPath(model: string, action: string): string {
+  return `/models/${encodeURIComponent(model).replaceAll('%2F', '/')}:${action}`
+}
+
+function json(body: object): Buffer {
+  return Buffer.from(JSON.stringify(body))
 }
 
 function cannotSpeak(target: Target, inbound: Inbound): Failure {
   const spoken = target.surfaces.map(row => row.dialect).join(', ')
-  const message = `${target.place} speaks ${spoken}; this version cannot serve ${inbound.operation} of ${inbound.dialect} by it.`
+  const message = `${target.place} speaks ${spoken}; it cannot serve ${inbound.operation} of ${inbound.dialect}.`
   return new Failure('unsupported', message, {
     recommendations: [`Pin \`dialect: ${inbound.dialect}\` on the entry if the server speaks it too.`]
   })

@@ -6,6 +6,7 @@ import type { Wire } from '../lib/wire.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { type Preset, presetOf } from '../providers/presets.ts'
 import { surfacesOf } from '../providers/surface.ts'
+import type { Quirk } from '../quirks/quirks.ts'
 import { Glob } from '../routing/glob.ts'
 import { HealthBook } from '../routing/health.ts'
 import { type Route, type RouteLists, routeOf } from '../routing/route.ts'
@@ -161,6 +162,9 @@ function compileEntry(
     tags: entry.tags,
     limits: { maxParallel: entry.max_parallel, rpm: entry.rpm, tpm: entry.tpm },
     price: entry.price,
+    quirks: entry.quirks,
+    onUnsupported: entry.on_unsupported,
+    keepAlive: entry.keep_alive === undefined ? undefined : parseDuration(entry.keep_alive),
     timeouts: {
       connect: parseDuration(entry.timeouts.connect),
       firstToken: parseDuration(entry.timeouts.first_token),
@@ -193,6 +197,9 @@ function compileBackend(name: string, backend: Backend, environment: Compiling, 
     tags: [],
     limits: NO_LIMITS,
     price: undefined,
+    quirks: undefined,
+    onUnsupported: 'warn' as const,
+    keepAlive: undefined,
     timeouts: BACKEND_TIMEOUTS
   }
   return compileTarget(name, upstream, environment, warnings)
@@ -212,6 +219,10 @@ interface Upstream {
   readonly tags: readonly string[]
   readonly limits: Readonly<Record<'maxParallel' | 'rpm' | 'tpm', number | undefined>>
   readonly price: Price | undefined
+  /** Undefined: what the provider is known for. */
+  readonly quirks: readonly Quirk[] | undefined
+  readonly onUnsupported: Target['onUnsupported']
+  readonly keepAlive: number | undefined
   readonly timeouts: CallTimeouts
 }
 
@@ -233,6 +244,7 @@ function compileTarget(route: string, upstream: Upstream, environment: Compiling
   const demo = upstream.provider === 'demo'
   const name = `${upstream.label}/${upstream.model ?? route}`
   const free = demo || preset.local === true
+  const flavour = preset.flavour ?? (preset.local === true ? 'local' : 'compatible')
   return Object.freeze({
     name,
     provider: upstream.provider,
@@ -243,7 +255,11 @@ function compileTarget(route: string, upstream: Upstream, environment: Compiling
     surfaces: surfacesOf(preset, url, apiKey, upstream.headers, upstream.dialect),
     maxTokens: upstream.maxTokens,
     maxTokensField: preset.maxTokensField ?? 'max_tokens',
-    flavour: preset.flavour ?? (preset.local === true ? 'local' : 'compatible'),
+    flavour,
+    quirks: upstream.quirks ?? (flavour === 'local' ? LOCAL_QUIRKS : []),
+    mends: (upstream.quirks ?? []).length > 0,
+    onUnsupported: upstream.onUnsupported,
+    keepAlive: keepAliveOf(upstream.keepAlive, flavour),
     timeouts: upstream.timeouts,
     weight: upstream.weight,
     order: upstream.order,
@@ -254,6 +270,16 @@ function compileTarget(route: string, upstream: Upstream, environment: Compiling
     state: environment.health.state(name, identityOf(name, url, apiKey)),
     series: environment.metrics.target(name, route, upstream.provider)
   })
+}
+
+/** What any model on somebody's own machine may do. */
+const LOCAL_QUIRKS: readonly Quirk[] = ['text-tools', 'think-tags', 'repair-arguments', 'stable-prompt']
+/** Agents give up after 300 s; proxies on the way often after 60 or 30. */
+const LOCAL_KEEP_ALIVE = 20_000
+
+function keepAliveOf(said: number | undefined, flavour: Target['flavour']): number | undefined {
+  const every = said ?? (flavour === 'local' ? LOCAL_KEEP_ALIVE : 0)
+  return every === 0 ? undefined : every
 }
 
 /** Agents send about three tokens for each that is answered, those that a cache serves left out. */

@@ -82,7 +82,7 @@ export class Gate {
 }
 
 /** Where each protocol's clients put their key; `query` is empty on routes where none may stand. */
-function credentialOf(headers: Headers, query: string): string | undefined {
+export function credentialOf(headers: Headers, query: string): string | undefined {
   const { authorization } = headers
   if (typeof authorization === 'string' && /^bearer /i.test(authorization)) return authorization.slice(7).trim()
   for (const name of ['x-api-key', 'api-key', 'x-goog-api-key']) {

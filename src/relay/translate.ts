@@ -1,107 +1,122 @@
 // One call between two dialects: a request for the upstream, and its answer for the client, through the hub.
 // The work is done by synchronous machines; nothing here waits.
 
+import type { ChatAnswer } from '../chat/answer.ts'
+import { Collector } from '../chat/collect.ts'
 import type { ChatEvent } from '../chat/events.ts'
 import { Failure } from '../chat/failure.ts'
+import { eventsOf } from '../chat/replay.ts'
 import type { ChatRequest } from '../chat/request.ts'
 import type { Usage } from '../chat/usage.ts'
-import type { Dialect, Flavour, StreamDecoder, StreamEncoder, Translator } from '../dialects/dialect.ts'
+import type { ClientSide, EncodeContext, StreamDecoder, StreamEncoder, Translator } from '../dialects/dialect.ts'
 import { parseJson } from '../lib/json-repair.ts'
 import { SseReader } from '../lib/sse.ts'
+import type { Translated, WayBack } from './way-back.ts'
 
-export interface TranslationContext {
-  /** The gateway's id of the call. */
-  readonly id: string
-  /** The model as the client named it. */
-  readonly model: string
-  /** Unix seconds. */
-  readonly created: number
+/** Sees each event of an answer on its way to the client, and may make others of it. */
+export interface Stage {
+  push(event: ChatEvent): readonly ChatEvent[]
 }
 
-export interface TranslatedRequest {
-  readonly body: Buffer
-  /** What the upstream's dialect cannot say. */
-  readonly dropped: readonly string[]
-  readonly translation: Translation
+export interface TranslationSettings {
+  readonly client: ClientSide
+  readonly upstream: Translator
+  readonly chat: ChatRequest
+  readonly context: EncodeContext
+  /** In the order in which events pass them. */
+  readonly stages: readonly Stage[]
+  /** What the client's stream is written with; part of it may have been written already. */
+  readonly encoder: StreamEncoder
+  /** Given the whole answer, once it is there. */
+  readonly keep: ((answer: ChatAnswer) => void) | undefined
 }
 
-/** True when a client of one dialect can be served by an upstream of the other. */
-export function canTranslate(client: Dialect, upstream: Dialect): boolean {
-  return client.translate !== undefined && upstream.translate !== undefined
-}
-
-/** Reads a client's request. */
-export function readRequest(client: Dialect, chunks: readonly Buffer[]): ChatRequest | Failure {
-  const body = parseJson(Buffer.concat(chunks).toString('utf8'))
-  if (body === undefined) return new Failure('invalid-request', 'The body is not JSON.')
-  return translatorOf(client).decodeRequest(body)
-}
-
-/** Writes the request for an upstream; the answer goes back through `translation`. */
-export function writeRequest(
-  chat: ChatRequest,
-  client: Dialect,
-  upstream: Dialect,
-  flavour: Flavour,
-  context: TranslationContext
-): TranslatedRequest | Failure {
-  const encoded = translatorOf(upstream).encodeRequest(chat, flavour)
-  if (encoded instanceof Failure) return encoded
-  const translation = new Translation(translatorOf(client), translatorOf(upstream), chat, context)
-  return { body: Buffer.from(JSON.stringify(encoded.body)), dropped: encoded.dropped, translation }
-}
-
-/** What a piece of a stream came to: text for the client, or the failure that ends it. */
-export interface Translated {
-  readonly text: string
-  readonly failure: Failure | undefined
-}
-
-/** The way back of one call. */
-export class Translation {
-  readonly #client: Translator
-  readonly #upstream: Translator
-  readonly #context: TranslationContext & { streamUsage: boolean }
+/** The way back of one chat. */
+export class Translation implements WayBack {
+  readonly #settings: TranslationSettings
   readonly #tools: readonly string[]
   readonly #reader = new SseReader()
+  readonly #collector: Collector | undefined
   #decoder: StreamDecoder | undefined
-  #encoder: StreamEncoder | undefined
   usage: Usage | undefined
 
-  constructor(client: Translator, upstream: Translator, chat: ChatRequest, context: TranslationContext) {
-    this.#client = client
-    this.#upstream = upstream
-    this.#context = { ...context, streamUsage: chat.streamUsage === true }
-    this.#tools = chat.tools.map(tool => tool.name)
+  constructor(settings: TranslationSettings) {
+    this.#settings = settings
+    this.#tools = settings.chat.tools.map(tool => tool.name)
+    this.#collector = settings.keep === undefined && settings.chat.stream ? undefined : new Collector()
   }
 
   answer(bytes: Buffer): Buffer | Failure {
-    const body = parseJson(bytes.toString('utf8'))
-    if (body === undefined) return new Failure('upstream-failed', 'the answer is not JSON')
-    const answer = this.#upstream.decodeAnswer(body, { id: this.#context.id, tools: this.#tools })
-    if (answer instanceof Failure) return answer
-    this.usage = answer.usage
-    return Buffer.from(JSON.stringify(this.#client.encodeAnswer(answer, this.#context)))
+    const answer = this.#read(bytes)
+    return answer instanceof Failure ? answer : this.#write(this.#staged(answer))
+  }
+
+  /** For an upstream that answers as a whole though a stream was asked for. */
+  answerStream(bytes: Buffer): Translated {
+    const answer = this.#read(bytes)
+    if (answer instanceof Failure) return { text: '', failure: answer }
+    const said = this.#say(eventsOf(answer))
+    return said.failure === undefined ? this.#close(said.text) : said
   }
 
   push(chunk: Buffer): Translated {
     return this.#say(this.#reader.push(chunk).flatMap(frame => this.#decode().push(frame)))
   }
 
-  /** The upstream has closed: the rest of the stream, or the failure that something is missing. */
   end(): Translated {
     const events = this.#reader.end().flatMap(frame => this.#decode().push(frame))
     const { text, failure } = this.#say([...events, ...this.#decode().end()])
-    return failure === undefined ? { text: text + this.#encode().end(), failure } : { text, failure }
+    return failure === undefined ? this.#close(text) : { text, failure }
+  }
+
+  /** For an upstream that streams though an answer was asked for: after `push` and `end`, what it came to. */
+  gathered(): Buffer | Failure {
+    const answer = this.#collector?.answer() ?? new Failure('upstream-failed', 'the answer came as a stream')
+    return answer instanceof Failure ? answer : Buffer.from(JSON.stringify(this.#encodeAnswer(answer)))
+  }
+
+  #read(bytes: Buffer): ChatAnswer | Failure {
+    const body = parseJson(bytes.toString('utf8'))
+    if (body === undefined) return new Failure('upstream-failed', 'the answer is not JSON')
+    const { upstream, context } = this.#settings
+    const answer = upstream.decodeAnswer(body, { id: context.id, tools: this.#tools })
+    if (!(answer instanceof Failure)) this.usage = answer.usage
+    return answer
+  }
+
+  /** An answer passes the stages as the events it would have been. */
+  #staged(answer: ChatAnswer): ChatAnswer | Failure {
+    if (this.#settings.stages.length === 0) return answer
+    const collector = new Collector()
+    for (const event of this.#pass(eventsOf(answer))) collector.push(event)
+    const staged = collector.answer()
+    return staged instanceof Failure ? staged : { ...answer, ...staged }
+  }
+
+  #write(answer: ChatAnswer | Failure): Buffer | Failure {
+    if (answer instanceof Failure) return answer
+    this.#settings.keep?.(answer)
+    return Buffer.from(JSON.stringify(this.#encodeAnswer(answer)))
+  }
+
+  #encodeAnswer(answer: ChatAnswer): Record<string, unknown> {
+    return this.#settings.client.encodeAnswer(answer, this.#settings.context)
+  }
+
+  #pass(events: readonly ChatEvent[]): readonly ChatEvent[] {
+    let passed = events
+    for (const stage of this.#settings.stages) passed = passed.flatMap(event => stage.push(event))
+    return passed
   }
 
   #say(events: readonly ChatEvent[]): Translated {
     let text = ''
-    for (const event of events) {
+    for (const event of this.#pass(events)) {
       // The failure is written by whoever ends the exchange, like any other.
       if (event.type === 'failure') return { text, failure: event.failure }
       if (event.type === 'usage' || event.type === 'start') this.usage = event.usage ?? this.usage
-      text += this.#encode().push(event)
+      this.#collector?.push(event)
+      text += this.#settings.encoder.push(event)
     }
     const failure = this.#reader.overflowed
       ? new Failure('upstream-failed', 'one event of the stream is larger than anything we read')
@@ -109,18 +124,16 @@ export class Translation {
     return { text, failure }
   }
 
+  #close(text: string): Translated {
+    const { keep } = this.#settings
+    const answer = keep === undefined ? undefined : this.#collector?.answer()
+    if (answer !== undefined && !(answer instanceof Failure)) keep?.(answer)
+    return { text: text + this.#settings.encoder.end(), failure: undefined }
+  }
+
   #decode(): StreamDecoder {
-    this.#decoder ??= this.#upstream.decodeStream({ id: this.#context.id, tools: this.#tools })
+    const { upstream, context } = this.#settings
+    this.#decoder ??= upstream.decodeStream({ id: context.id, tools: this.#tools })
     return this.#decoder
   }
-
-  #encode(): StreamEncoder {
-    this.#encoder ??= this.#client.encodeStream(this.#context)
-    return this.#encoder
-  }
-}
-
-function translatorOf(dialect: Dialect): Translator {
-  if (dialect.translate === undefined) throw new Error(`${dialect.name} has no translator`)
-  return dialect.translate
 }

@@ -2,6 +2,7 @@ import type { DialectName, Flavour } from '../dialects/dialect.ts'
 import type { Wire } from '../lib/wire.ts'
 import type { TargetSeries } from '../metrics/series.ts'
 import type { Surface } from '../providers/surface.ts'
+import type { Quirk } from '../quirks/quirks.ts'
 import type { CallTimeouts } from '../upstream/call.ts'
 import { fillStars } from './glob.ts'
 import type { TargetState } from './target-state.ts'
@@ -24,6 +25,13 @@ export interface Target {
   readonly maxTokensField: 'max_tokens' | 'max_completion_tokens'
   /** How much of a dialect it takes. */
   readonly flavour: Flavour
+  /** What is undone of its answers, and done to its prompts, on the way through the hub. */
+  readonly quirks: readonly Quirk[]
+  /** The operator listed them: answers in the client's own dialect go through the hub too. */
+  readonly mends: boolean
+  readonly onUnsupported: 'warn' | 'drop' | 'reject'
+  /** Milliseconds of silence after which a streaming client is told that somebody is there. */
+  readonly keepAlive: number | undefined
   readonly timeouts: CallTimeouts
   readonly weight: number
   /** Those of a lower one are asked first. */

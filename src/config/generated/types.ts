@@ -202,6 +202,18 @@ export interface ModelEntry {
     [k: string]: string
   }
   /**
+   * What is known to be odd about the model: `text-tools` writes calls of tools into its text, `think-tags` its thinking, `think-opened` the same with the first tag left out, `repair-arguments` breaks the JSON of arguments, `stable-prompt` is served by a cache of prompts, so what changes from request to request without a meaning leaves the beginning. Absent: all but `think-opened` for a local server's answers to clients of another dialect, none else. With a list, answers of its own dialect are read and mended too.
+   */
+  quirks?: ('text-tools' | 'think-tags' | 'think-opened' | 'repair-arguments' | 'stable-prompt')[]
+  /**
+   * What becomes of a field that the upstream's dialect cannot say: `warn` leaves it out and tells the client (`x-gateway-dropped`), the log and the metrics; `drop` leaves it out and counts it; `reject` refuses the request with the field's name.
+   */
+  on_unsupported: 'warn' | 'drop' | 'reject'
+  /**
+   * After so long a silence of the upstream a streaming client is told that somebody is there, in whatever way its kind takes for progress; again each time it lasts as long. From then on a failure can only be told within the stream. `0s`: never. Absent: 20s for a local server, never else.
+   */
+  keep_alive?: string | number
+  /**
    * This entry's share among the entries of the same name; 0 takes it out.
    */
   weight: number

@@ -1,6 +1,7 @@
 import type { Dialect } from '../dialect.ts'
 import { decodeUpstreamFailure } from '../upstream-message.ts'
 import { decodeAnswer, encodeAnswer } from './answer.ts'
+import { completions } from './completions.ts'
 import { encodeFailure, encodeFailureFrame } from './failure.ts'
 import { decodeRequest, encodeRequest } from './request.ts'
 import { decodeStream } from './stream.ts'
@@ -15,5 +16,6 @@ export const openaiChat: Dialect = {
   decodeFailure: decodeUpstreamFailure,
   readUsage,
   streamEnded,
-  translate: { decodeRequest, encodeRequest, decodeAnswer, encodeAnswer, decodeStream, encodeStream }
+  translate: { decodeRequest, encodeRequest, decodeAnswer, encodeAnswer, decodeStream, encodeStream },
+  completions
 }

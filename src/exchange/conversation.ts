@@ -1,0 +1,96 @@
+import { Failure } from '../chat/failure.ts'
+import type { ChatRequest } from '../chat/request.ts'
+import type { ClientSide, EncodeContext, StreamEncoder, Translator } from '../dialects/dialect.ts'
+import { parseJson } from '../lib/json-repair.ts'
+import { menderFor } from '../quirks/quirks.ts'
+import { stabilisePrompt } from '../quirks/stable-prompt.ts'
+import { Translation } from '../relay/translate.ts'
+import type { Target } from '../routing/target.ts'
+import type { Inbound } from './inbound.ts'
+import { continued, isToBeKept, keeperFor, type StoredResponses } from './stored.ts'
+
+/** One request as the conversation we hold: read once, written for each target that needs it. */
+export class Conversation {
+  readonly #inbound: Inbound
+  readonly #client: ClientSide
+  readonly #stored: StoredResponses
+  readonly #context: { readonly id: string; readonly created: number }
+  #chat: ChatRequest | Failure | undefined
+  #isKept = false
+  #voice: StreamEncoder | undefined
+  #hasSpoken = false
+
+  constructor(inbound: Inbound, client: ClientSide, stored: StoredResponses) {
+    this.#inbound = inbound
+    this.#client = client
+    this.#stored = stored
+    this.#context = { id: inbound.id, created: Math.floor(Date.now() / 1000) }
+  }
+
+  get chat(): ChatRequest | Failure {
+    this.#chat ??= this.#read()
+    return this.#chat
+  }
+
+  /** True once the client's stream has begun before any answer: then all of it has to be written by one encoder. */
+  get hasSpoken(): boolean {
+    return this.#hasSpoken
+  }
+
+  /** What the client's stream is written with, once something has been. */
+  get spoken(): StreamEncoder | undefined {
+    return this.#voice
+  }
+
+  /** For a sign of life; undefined when the request cannot be read. */
+  speak(): StreamEncoder | undefined {
+    const { chat } = this
+    if (chat instanceof Failure) return undefined
+    this.#hasSpoken = true
+    this.#voice ??= this.#client.encodeStream(this.#contextOf(chat))
+    return this.#voice
+  }
+
+  /** The conversation as this target is asked it. */
+  for(target: Target, model: string): ChatRequest | Failure {
+    const { chat } = this
+    if (chat instanceof Failure) return chat
+    const { maxTokens } = chat
+    const limit = target.maxTokens === undefined ? maxTokens : Math.min(maxTokens ?? target.maxTokens, target.maxTokens)
+    const asked = { ...chat, model, ...(limit !== undefined && { maxTokens: limit }) }
+    return target.quirks.includes('stable-prompt') ? stabilisePrompt(asked) : asked
+  }
+
+  /** The way back of what was asked. */
+  wayBack(chat: ChatRequest, upstream: Translator, target: Target): Translation {
+    const context = this.#contextOf(chat)
+    // What an earlier attempt began and never sent is forgotten.
+    if (!this.#hasSpoken || this.#voice === undefined) this.#voice = this.#client.encodeStream(context)
+    const mender = menderFor(target.quirks, { tools: chat.tools, id: this.#inbound.id })
+    return new Translation({
+      client: this.#client,
+      upstream,
+      chat,
+      context,
+      stages: mender === undefined ? [] : [mender],
+      encoder: this.#voice,
+      keep: this.#isKept ? keeperFor(chat, this.#inbound, this.#stored) : undefined
+    })
+  }
+
+  #read(): ChatRequest | Failure {
+    const body = parseJson(Buffer.concat(this.#inbound.body.chunks).toString('utf8'))
+    if (body === undefined) return new Failure('invalid-request', 'The body is not JSON.')
+    const chat = this.#client.decodeRequest(body)
+    if (chat instanceof Failure) return chat
+    this.#isKept = isToBeKept(chat, this.#inbound)
+    // Gemini says in the path whether it is a stream.
+    return continued({ ...chat, stream: this.#inbound.stream }, this.#inbound, this.#stored)
+  }
+
+  #contextOf(chat: ChatRequest): EncodeContext {
+    const { model } = this.#inbound
+    const streamUsage = chat.streamUsage === true
+    return { ...this.#context, model: model ?? chat.model, streamUsage, tools: chat.tools }
+  }
+}
