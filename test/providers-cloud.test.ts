@@ -150,9 +150,9 @@ t.test('vertex: each kind of model at its place, in its dialect', async t => {
     `${models}/claude-x@2025:rawPredict`,
     { max_tokens: 1, ...version }
   ])
-  t.same(await claude('{ "mod\\u0065l" : "c" , "x":[1]}', { stream: true }), [
+  t.same(await claude('{ "mod\\u0065l" : "c" , "x":[1],"stream":true}'), [
     `${models}/claude-x@2025:streamRawPredict`,
-    { ...version, x: [1] }
+    { ...version, x: [1], stream: true }
   ])
   const mine = { anthropic_version: 'mine' }
   for (const body of [

@@ -99,7 +99,7 @@ async function listOffered(asked: Asked): Promise<string[] | Failure> {
 async function listAt(path: string, { place, wire, surface }: Asked): Promise<string[] | Failure> {
   const headers = ['accept', 'application/json', ...versionOf(surface), ...surface.headers]
   const plain = { method: 'GET', path, headers, body: [], bodyLength: 0 }
-  const request = await (surface.finish?.(plain, { operation: 'list', model: '', stream: false }) ?? plain)
+  const request = await (surface.finish?.(plain, { operation: 'list', model: '' }) ?? plain)
   return request instanceof Failure ? request : fetchList(request, place, wire)
 }
 

@@ -23,7 +23,6 @@ export interface Surface {
 export interface Sending {
   readonly operation: Operation | 'list'
   readonly model: string
-  readonly stream: boolean
 }
 
 /** Adds what exists only when a request is sent: a token, a signature, a path with the model in it. Mostly at once. */

@@ -162,7 +162,7 @@ function shape(dialect: DialectName, base: string, request: WireRequest, sending
   }
 }
 
-const LOOKED_FOR: ReadonlySet<string> = new Set(['model', 'anthropic_version'])
+const LOOKED_FOR: ReadonlySet<string> = new Set(['model', 'anthropic_version', 'stream'])
 
 function withModel(request: WireRequest, model: string): WireRequest | Failure {
   const body = Buffer.concat(request.body)
@@ -174,15 +174,17 @@ function withModel(request: WireRequest, model: string): WireRequest | Failure {
 }
 
 /** Claude's model stands in the path, its version of the protocol in the body; no query is known. */
-function forClaude(base: string, request: WireRequest, { operation, model, stream }: Sending): WireRequest | Failure {
+function forClaude(base: string, request: WireRequest, { operation, model }: Sending): WireRequest | Failure {
   const body = Buffer.concat(request.body)
   const scanned = scanObject([body], LOOKED_FOR)
   if ('problem' in scanned) return new Failure('invalid-request', scanned.problem)
   const { found, inside, empty } = scanned
   const version = `"anthropic_version":"${ANTHROPIC_VERSION}"`
   const counts = operation === 'count-tokens'
+  // Not as the client asked: an answer may be streamed for one that did not.
+  const streams = found['stream']?.value === true
   const name = counts ? 'count-tokens' : encodeURIComponent(model).replaceAll('%40', '@')
-  const path = `${base}/${name}:${stream && !counts ? 'streamRawPredict' : 'rawPredict'}`
+  const path = `${base}/${name}:${streams && !counts ? 'streamRawPredict' : 'rawPredict'}`
   const versioned = found['anthropic_version'] !== undefined
   const asked = counts ? undefined : found['model']
   if (asked === undefined) {

@@ -38,7 +38,6 @@ export interface Asking {
   readonly dialect: DialectName
   readonly model?: string
   readonly operation?: Operation
-  readonly stream?: boolean
   readonly body?: string
   readonly query?: string
 }
@@ -46,7 +45,7 @@ export interface Asking {
 /** The request as the exchange would hand it to the wire. */
 export async function finished(place: Reach | string, asking: Asking): Promise<WireRequest | Failure> {
   if (typeof place === 'string') throw new Error(place)
-  const { dialect, model = 'm', operation = 'chat', stream = false, body = '{"model":"m"}', query = '' } = asking
+  const { dialect, model = 'm', operation = 'chat', body = '{"model":"m"}', query = '' } = asking
   const surface = place.surfaces.find(row => row.dialect === dialect)
   if (surface === undefined) throw new Error(`${dialect} is not spoken`)
   const path = dialect === 'gemini' ? `/models/${model}:generateContent` : operationPath(dialect, operation)
@@ -58,7 +57,7 @@ export async function finished(place: Reach | string, asking: Asking): Promise<W
     body: [bytes],
     bodyLength: bytes.length
   }
-  return surface.finish?.(request, { operation, model, stream }) ?? request
+  return surface.finish?.(request, { operation, model }) ?? request
 }
 
 export async function sent(place: Reach | string, asking: Asking): Promise<WireRequest> {
