@@ -147,7 +147,10 @@ class MessageWriter {
 
   turn(turn: Turn): object[] {
     if (turn.role === 'assistant') return this.#assistant(turn)
-    if (turn.role === 'system') return [this.#systemMessage(turn.extra?.[NAME] ?? {}, turn.blocks)]
+    if (turn.role === 'system') {
+      for (const block of turn.blocks) if (block.type === 'text') this.#dropped.extra(block.extra, 'messages.')
+      return [this.#systemMessage(turn.extra?.[NAME] ?? {}, turn.blocks)]
+    }
     const extra = this.#dropped.extra(turn.extra, 'messages.')
     const results = turn.blocks.filter(isResult)
     const moved = results.flatMap(result => result.blocks.filter(isMedia))

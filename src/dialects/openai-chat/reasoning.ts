@@ -45,7 +45,11 @@ export function encodeReasoning({ reasoning, model }: ChatRequest, flavour: Flav
       return { reasoning_effort: COMMON[effort] }
     if (mode === 'on') return { chat_template_kwargs: { enable_thinking: true } }
   } else if (flavour === 'official') {
-    if (!reasons(model)) return {}
+    if (!reasons(model)) {
+      // Not to think is what such a model does anyway.
+      if (mode === 'on') dropped.add('reasoning')
+      return {}
+    }
     if (mode === 'off') return { reasoning_effort: /^gpt-5(?!\.)/.test(model) ? 'minimal' : 'none' }
     if (effort !== undefined) return { reasoning_effort: effort === 'max' ? 'xhigh' : effort }
   } else if (mode === 'on' && effort !== undefined) return { reasoning_effort: COMMON[effort] }
