@@ -260,8 +260,8 @@ function lostSettings(before: ChatRequest, after: ChatRequest): Loss[] {
   return found
 }
 
-/** Not to think is what a model does that cannot. */
-const isThinking = ({ reasoning }: ChatRequest): boolean => reasoning?.mode === 'on' || reasoning?.mode === 'adaptive'
+/** Not to think is what a model does that cannot, and `adaptive` leaves it to the model. */
+const isThinking = ({ reasoning }: ChatRequest): boolean => reasoning?.mode === 'on'
 
 /** Of system's blocks only what they are marked with: their number and their role is each dialect's own. */
 function lostExtras(before: ChatRequest, after: ChatRequest): Loss[] {
