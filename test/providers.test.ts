@@ -1,4 +1,5 @@
 import t from 'tap'
+import { detect } from '../src/cli/detect.ts'
 import type { DialectName, Operation } from '../src/dialects/dialect.ts'
 import { PRESETS, PROVIDER_NAMES, type Preset, presetOf } from '../src/providers/presets.ts'
 import { applyQuirks } from '../src/providers/quirks.ts'
@@ -234,4 +235,17 @@ t.test('quirks belong to Chat Completions alone', async t => {
       ['openai-responses', true]
     ]
   )
+})
+
+t.test('a key in the environment is a finding when somebody can be reached by it', async t => {
+  const found = async (env: Record<string, string>) => {
+    const findings = await detect(env, 0, [])
+    return findings.map(finding => (finding.kind === 'key' ? finding.provider : finding.kind))
+  }
+  t.same(await found({ MOONSHOT_API_KEY: 'k', ZAI_API_KEY: 'k', COHERE_API_KEY: '' }), ['moonshot', 'zai'])
+  t.same(await found({ GITHUB_TOKEN: 'k', HF_TOKEN: 'k' }), [], 'they are set for other purposes')
+  t.same(await found({ AZURE_OPENAI_API_KEY: 'k', AWS_BEARER_TOKEN_BEDROCK: 'k' }), [], 'nobody says where')
+  const places = { AZURE_OPENAI_ENDPOINT: 'https://r.openai.azure.com', AWS_REGION: 'eu-west-1' }
+  const both = { AZURE_OPENAI_API_KEY: 'k', AWS_BEARER_TOKEN_BEDROCK: 'k', ...places }
+  t.same(await found(both), ['azure-openai', 'bedrock'])
 })

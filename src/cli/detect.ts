@@ -3,6 +3,8 @@ import { get } from 'node:http'
 import { delimiter, join } from 'node:path'
 import type { Preset } from '../providers/preset.ts'
 import { PRESETS, type ProviderName } from '../providers/presets.ts'
+import { reach } from '../providers/reach.ts'
+import { Pools } from '../upstream/pools.ts'
 
 /** Something on this machine that a gateway could use. Never holds a value of the environment. */
 export type Finding =
@@ -44,10 +46,17 @@ export async function detect(env: Variables, ownPort: number, probes = PROBES): 
   const findings: Finding[] = servers.filter(server => server !== undefined)
   for (const [provider, preset] of Object.entries(PRESETS) as [ProviderName, Preset][]) {
     const { keyVariable: variable, keyShared: shared } = preset
-    if (variable !== undefined && shared !== true && env[variable]) findings.push({ kind: 'key', provider, variable })
+    if (variable === undefined || shared === true || !env[variable]) continue
+    if (isReachable(provider, preset, env)) findings.push({ kind: 'key', provider, variable })
   }
   if (onPath('claude', env)) findings.push({ kind: 'claude' })
   return findings
+}
+
+/** A key to a cloud is of no use without the place it is for, which other variables may say. */
+function isReachable(provider: ProviderName, preset: Preset, env: Variables): boolean {
+  const wanted = { provider, apiBase: undefined, apiKey: undefined, headers: {}, dialect: undefined, model: '*' }
+  return typeof reach(preset, wanted, { variables: env, wireTo: origin => new Pools().wire(origin) }) !== 'string'
 }
 
 async function look({ port, path, provider }: Probe): Promise<Finding | undefined> {
