@@ -2,10 +2,11 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import type { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { Failure } from '../src/chat/failure.ts'
 import type { Change } from '../src/store/changes.ts'
@@ -16,17 +17,33 @@ import { TAGS } from '../src/store/scopes.ts'
 import { insertCalls, type SettledCall } from '../src/store/spend.ts'
 import { openStore, type Store } from '../src/store/store.ts'
 import { closeServer, listen, socketsOf } from './support/port.ts'
-import { temporaryFolder } from './support/process.ts'
+import { type Folder, temporaryFolder } from './support/process.ts'
 import { type PostgresService, postgresService } from './support/services.ts'
 
 t.setTimeout(300_000)
 
 const quiet = () => undefined
 
+const template = temporaryFolder()
+t.teardown(() => template.remove())
+t.before(async () => {
+  const store = good(await openStore({ dataDir: template.path }, quiet))
+  await store.close()
+})
+
+/** A folder with a database in it: to make one takes seconds. */
+function made(): Folder {
+  const folder = temporaryFolder()
+  cpSync(template.path, folder.path, { recursive: true })
+  return folder
+}
+
 function good<Value>(value: Value | Failure): Value {
   if (value instanceof Failure) throw new Error(`${value.kind}: ${value.message} ${String(value.details.cause ?? '')}`)
   return value
 }
+
+const silent = { waiting: quiet, lost: quiet }
 
 const kindOf = (value: unknown) => (value instanceof Failure ? value.kind : 'fine')
 
@@ -115,7 +132,7 @@ t.test('a server that accepts and says nothing', async t => {
 })
 
 t.test('one process a folder', async t => {
-  const folder = temporaryFolder()
+  const folder = made()
   t.teardown(() => folder.remove())
   const dataDir = folder.path
   const lock = join(dataDir, 'pg.lock')
@@ -158,24 +175,67 @@ t.test('one process a folder', async t => {
 
 async function ownRecord(dataDir: string): Promise<string> {
   const path = join(dataDir, 'record')
-  const lock = good(await lockFolder(path, quiet))
+  const lock = good(await lockFolder(path, silent))
   const record = readFileSync(path, 'utf8')
   lock.release()
   return record
 }
+
+t.test('a thread that dies is started again', async t => {
+  const folder = made()
+  t.teardown(() => folder.remove())
+  let worker: Worker | undefined
+  process.once('worker', started => {
+    worker = started
+  })
+  const logged: string[] = []
+  const store = good(await openStore({ dataDir: folder.path }, (_, message) => logged.push(message)))
+  t.teardown(() => store.close())
+  const heard: (Change | 'all')[] = []
+  await store.onChange(change => heard.push(change))
+  good(await createEntity(store, TAGS, { id: 'before' }, null))
+  let mayGoOn = () => {}
+  const halfway = store.transaction(async queries => {
+    good(await createEntity(queries, TAGS, { id: 'half' }, null))
+    await new Promise<void>(resolve => {
+      mayGoOn = resolve
+    })
+    return createEntity(queries, TAGS, { id: 'other half' }, null)
+  })
+  await wait(200)
+  const waiting = store.query('select 1', [])
+  await worker?.terminate()
+  await wait(1_000)
+  mayGoOn()
+  t.equal(kindOf(await halfway), 'unavailable')
+  await until(async () => kindOf(await waiting) === 'fine' || kindOf(await store.query('select 1', [])) === 'fine')
+  for (const [id, there] of [
+    ['before', true],
+    ['half', false],
+    ['other half', false]
+  ] as const) {
+    t.equal(good(await findEntity(store, TAGS, id)) !== undefined, there, id)
+  }
+  await until(() => heard.includes('all'))
+  heard.length = 0
+  good(await createEntity(store, TAGS, { id: 'after' }, null))
+  await until(() => heard.length > 0)
+  t.same(heard, [{ kind: 'tag', id: 'after' }])
+  t.ok(logged.includes('the embedded database has stopped'))
+})
 
 t.test('of many that find a dead holder, one takes its place', async t => {
   const folder = temporaryFolder()
   t.teardown(() => folder.remove())
   const path = folder.write('lock', JSON.stringify({ pid: 2 ** 22 + 1, place: 'elsewhere' }))
   const times = { beat: 20, patience: 60 }
-  const results = await Promise.all(Array.from({ length: 20 }, () => lockFolder(path, quiet, times)))
+  const results = await Promise.all(Array.from({ length: 20 }, () => lockFolder(path, silent, times)))
   t.equal(results.filter(result => !(result instanceof Failure)).length, 1)
   for (const result of results) if (!(result instanceof Failure)) result.release()
 })
 
 t.test('a store whose lock was taken writes nothing more', async t => {
-  const folder = temporaryFolder()
+  const folder = made()
   t.teardown(() => folder.remove())
   const logged: string[] = []
   const settings = { dataDir: folder.path, lockTimes: { beat: 30, patience: 100 } }
@@ -188,7 +248,7 @@ t.test('a store whose lock was taken writes nothing more', async t => {
 })
 
 t.test('what was acknowledged outlives kill -9', async t => {
-  const folder = temporaryFolder()
+  const folder = made()
   t.teardown(() => folder.remove())
   const acknowledged: string[] = []
   for (let round = 0; round < 4; round++) {
@@ -262,7 +322,7 @@ function holder(dataDir: string): Holder {
 }
 
 t.test('how fast the embedded database is', async t => {
-  const folder = temporaryFolder()
+  const folder = made()
   t.teardown(() => folder.remove())
   const per = (amount: number, began: number) => Math.round(amount / ((performance.now() - began) / 1000))
   let store = good(await openStore({ dataDir: folder.path }, quiet))
@@ -306,7 +366,7 @@ t.test('how fast the embedded database is', async t => {
   ] as const) {
     const calls = Array.from({ length: 1_000 }, (_, index) => settled(index, keys))
     began = performance.now()
-    t.equal(good(await insertCalls(store, calls)).size, 1_000)
+    t.equal(good(await insertCalls(store, calls)).fresh.size, 1_000)
     t.comment(`${per(1_000, began)} calls a second in one batch, of ${what}`)
   }
   await store.close()

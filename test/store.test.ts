@@ -124,6 +124,30 @@ t.test('PostgreSQL', async t => {
   await contract(t, one, two)
 })
 
+t.test('PostgreSQL that gives little', async t => {
+  if (postgres === undefined) return t.plan(0, 'no PostgreSQL is installed here')
+  const databaseUrl = await postgres.createDatabase()
+  const owner = good(await openStore({ databaseUrl, dataDir: '' }, quiet))
+  good(await owner.query('drop schema sluice cascade; create role limited login; create schema sluice'))
+  good(await owner.query('revoke all on schema public from public; grant all on schema sluice to limited'))
+  good(
+    await owner.query("alter role limited set datestyle = 'German'; alter role limited set timezone = 'Asia/Kolkata'")
+  )
+  await owner.close()
+  const limited = new URL(databaseUrl)
+  limited.username = 'limited'
+  for (const more of ['', '?pgbouncer=true&connection_limit=1&schema=public']) {
+    const store = good(await openStore({ databaseUrl: `${limited}${more}`, dataDir: '' }, quiet))
+    const expiresAt = new Date('2030-02-03T04:05:06.789Z')
+    const key = good(await createKey(store, newKey({ id: `of ${more}`, expiresAt: more ? null : expiresAt }), null))
+    if (!more) t.same(key.expiresAt, expiresAt, 'times are times, however the server likes to write them')
+    t.match(await keyById(store, key.id), { id: key.id })
+    await store.close()
+  }
+  const refused = await openStore({ databaseUrl: `${limited}?sslmode=verify-full`, dataDir: '' }, quiet)
+  t.equal(bad(refused).kind, 'unavailable', 'who asks for TLS gets no plain connection')
+})
+
 /** `other` is another gateway on the same database, where there can be one. */
 async function contract(t: Test, store: Store, other: Store): Promise<void> {
   await t.test('migrations', t => migrations(t, store))
@@ -432,7 +456,7 @@ async function injection(t: Test, store: Store): Promise<void> {
       ip: nasty,
       metadata: object
     })
-    t.equal(good(await insertCalls(store, [logged])).size, 1)
+    t.equal(good(await insertCalls(store, [logged])).fresh.size, 1)
     await nastyCall(t, store, logged, nasty)
     good(
       await setBudgets(store, { kind: 'team', id: nasty }, [{ id: nasty, window: '1d', limitNano: 1n, model: nasty }])
@@ -488,7 +512,7 @@ async function impossibleTexts(t: Test, store: Store): Promise<void> {
     if (!(asText instanceof Failure)) good(await deleteKeys(store, [asText.id]))
     const id = randomUUID()
     const logged = call({ callId: id, userId: impossible, metadata: { [impossible]: [impossible] } })
-    t.equal(good(await insertCalls(store, [logged])).size, 1, 'but never keeps a call from being written')
+    t.equal(good(await insertCalls(store, [logged])).fresh.size, 1, 'but never keeps a call from being written')
     t.match(good(await listCalls(store, { callId: id }, { limit: 1 })).items[0]?.userId, /^(nul|half) \ufffd$/)
   }
 }
@@ -592,14 +616,23 @@ async function spend(t: Test, store: Store, other: Store): Promise<void> {
     )
   )
   t.equal(
-    results.reduce((sum, written) => sum + good(written).size, 0),
+    results.reduce((sum, written) => sum + good(written).fresh.size, 0),
     60,
     'each call is written once, whoever sends it'
   )
-  t.equal(good(await insertCalls(store, calls)).size, 0)
-  t.equal(good(await insertCalls(store, [])).size, 0)
+  t.equal(good(await insertCalls(store, calls)).fresh.size, 0)
+  t.equal(good(await insertCalls(store, [])).fresh.size, 0)
   const logged = good(await listCalls(store, { callId: first.callId }, { limit: 2 })).items
   t.match(logged, [{ ...first, tags: ['t1', 't2'], stream: false, attempts: 1, estimated: false }])
+
+  const odd = call({ durationMs: 1.6, inputTokens: Number.NaN, outputTokens: 1e300, firstTokenMs: 2 ** 40 })
+  const wrong = [call({ settledAt: new Date(Number.NaN) }), call({ costNano: 2n ** 70n })]
+  const mixed = good(await insertCalls(store, [call(), wrong[0] ?? odd, odd, call(), wrong[1] ?? odd, call()]))
+  t.equal(mixed.fresh.size, 4)
+  t.same(mixed.refused, wrong, 'what cannot be written keeps no other from being written')
+  t.match(good(await listCalls(store, { callId: odd.callId }, { limit: 1 })).items, [
+    { durationMs: 2, inputTokens: 0, outputTokens: Number.MAX_SAFE_INTEGER, firstTokenMs: 2 ** 31 - 1 }
+  ])
 
   await countersAreSums(t, store)
   const total = calls.reduce((sum, { costNano }) => sum + costNano, 0n)

@@ -30,7 +30,12 @@ async function serve(port: MessagePort): Promise<void> {
       .then(() => answer(database, statements, ask, tell))
       .then(
         rows => tell({ id: ask.id, rows }),
-        (error: unknown) => tell({ id: ask.id, trouble: troubleOf(error) })
+        (error: unknown) => {
+          const trouble = troubleOf(error)
+          tell({ id: ask.id, trouble })
+          // What is no answer of PostgreSQL's is a crash within it: its memory is of no use any more, its files are.
+          if (trouble.code === undefined) setImmediate(() => process.exit(1))
+        }
       )
   })
   tell({ ready: true })

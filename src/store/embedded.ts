@@ -7,7 +7,7 @@ import { Failure } from '../chat/failure.ts'
 import { again, type Database, type Queries, runTransaction, type StoreLog } from './database.ts'
 import type { Answer, Ask, Start } from './embedded-messages.ts'
 import { failureOf, unavailable } from './failures.ts'
-import { type FolderLock, type LockTimes, lockFolder } from './folder-lock.ts'
+import { type FolderLock, type LockEvents, type LockTimes, lockFolder } from './folder-lock.ts'
 import { encodeParameter, type Parameter, type Row } from './values.ts'
 
 /** Its files are read by no other version, and it says so in no way that a person could understand. */
@@ -30,14 +30,14 @@ export async function openEmbedded(dataDir: string, log: StoreLog, times?: LockT
     return unavailable(`${folder} was made by PostgreSQL ${version}, and this Sluice embeds ${POSTGRESQL}.`)
   }
   let database: Embedded | undefined
-  const lock = await lockFolder(
-    join(dataDir, 'pg.lock'),
-    () => {
+  const events: LockEvents = {
+    waiting: () => log('info', 'waiting to see whether another machine uses the embedded database', { folder }),
+    lost: () => {
       log('error', 'another process took the embedded database: nothing is written any more', { folder })
       database?.surrender()
-    },
-    times
-  )
+    }
+  }
+  const lock = await lockFolder(join(dataDir, 'pg.lock'), events, times)
   if (lock instanceof Failure) return lock
   database = new Embedded(folder, lock, log)
   const ready = await database.ready()
@@ -81,7 +81,7 @@ class Embedded implements Database {
 
   async query(text: string, parameters?: readonly Parameter[]): Promise<readonly Row[] | Failure> {
     await this.#turn
-    return this.#ask({ text, parameters: parameters?.map(encodeParameter) })
+    return this.#ask(this.#running(), { text, parameters: parameters?.map(encodeParameter) })
   }
 
   async transaction<Result>(run: (queries: Queries) => Promise<Result | Failure>): Promise<Result | Failure> {
@@ -91,10 +91,12 @@ class Embedded implements Database {
       done = resolve
     })
     await before
+    // A thread that was started meanwhile knows of no transaction: what is left of one must not reach it.
+    const thread = this.#running()
+    const queries: Queries = {
+      query: (text, parameters) => this.#ask(thread, { text, parameters: parameters?.map(encodeParameter) })
+    }
     try {
-      const queries: Queries = {
-        query: (text, parameters) => this.#ask({ text, parameters: parameters?.map(encodeParameter) })
-      }
       return await again(() => runTransaction(queries, 'begin', run))
     } finally {
       done()
@@ -105,17 +107,18 @@ class Embedded implements Database {
     const listeners = this.#listeners.get(channel) ?? new Set()
     this.#listeners.set(channel, listeners.add(listener))
     await this.#turn
-    await this.#ask({ text: '', parameters: undefined, channel })
+    await this.#ask(this.#running(), { text: '', parameters: undefined, channel })
     return () => listeners.delete(listener)
   }
 
   async close(): Promise<void> {
     if (this.#ended !== undefined) return
     await this.#turn
-    const closed = this.#thread === undefined ? undefined : this.#ask({ text: '', parameters: undefined, close: true })
+    const thread = this.#thread
+    const closed = thread && this.#ask(thread, { text: '', parameters: undefined, close: true })
     this.#ended = unavailable('The database is closed.')
     await closed
-    await this.#thread?.worker.terminate()
+    await thread?.worker.terminate()
     this.#lock.release()
   }
 
@@ -131,19 +134,24 @@ class Embedded implements Database {
     return this.#thread.ready
   }
 
-  async #ask(ask: Omit<Ask, 'id'>): Promise<readonly Row[] | Failure> {
+  #running(): Thread | Failure {
     if (this.#ended !== undefined) return this.#ended
     if (this.#thread === undefined) {
       if (Date.now() - this.#startedAt < RESTART_MS) return unavailable('The embedded database is starting again.')
       this.#thread = this.#start()
     }
-    const { worker } = this.#thread
+    return this.#thread
+  }
+
+  async #ask(thread: Thread | Failure, ask: Omit<Ask, 'id'>): Promise<readonly Row[] | Failure> {
+    if (thread instanceof Failure) return thread
+    if (thread !== this.#thread) return unavailable('The embedded database has stopped.')
     const id = this.#asked++
     return new Promise(resolve => {
       // The thread reads what came while it was starting, in order.
       const late = setTimeout(() => this.#settle(id, unavailable('The database took too long.')), ANSWER_MS)
       this.#waiting.set(id, { resolve, late })
-      worker.postMessage({ ...ask, id } satisfies Ask)
+      thread.worker.postMessage({ ...ask, id } satisfies Ask)
     })
   }
 
@@ -154,34 +162,34 @@ class Embedded implements Database {
     const restarted = this.#asked > 0
     const ready = new Promise<Failure | undefined>(resolve => {
       worker.on('message', (answer: Answer) => {
-        if ('ready' in answer) {
-          resolve(undefined)
-          if (restarted) this.#listenAgain()
-        } else if ('cannotStart' in answer) {
+        if ('ready' in answer) resolve(undefined)
+        else if ('cannotStart' in answer) {
           resolve(unavailable(`The embedded database does not open: ${answer.cannotStart}`))
           worker.terminate()
         } else if ('channel' in answer) this.#tell(answer.channel, answer.payload)
         else this.#settle(answer.id, 'rows' in answer ? answer.rows : failureOf(answer.trouble))
       })
-      // An error that nobody caught is followed by the exit.
       let cause: unknown
+      // An error that nobody caught is followed by the exit.
       worker.on('error', error => {
         cause = error
-        this.#log('error', 'the embedded database failed', { error: error instanceof Error ? error.message : error })
       })
       worker.on('exit', () => {
         this.#thread = undefined
         const gone = unavailable('The embedded database has stopped.', cause)
+        if (this.#ended === undefined) this.#log('error', 'the embedded database has stopped', { error: String(cause) })
         resolve(gone)
         for (const id of this.#waiting.keys()) this.#settle(id, this.#ended ?? gone)
       })
     })
-    return { worker, ready }
+    const thread = { worker, ready }
+    if (restarted) ready.then(failed => failed ?? this.#listenAgain(thread))
+    return thread
   }
 
-  #listenAgain(): void {
+  #listenAgain(thread: Thread): void {
     for (const [channel, listeners] of this.#listeners) {
-      this.#ask({ text: '', parameters: undefined, channel }).then(() => {
+      this.#ask(thread, { text: '', parameters: undefined, channel }).then(() => {
         for (const listener of listeners) listener(undefined)
       })
     }

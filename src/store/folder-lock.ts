@@ -12,6 +12,13 @@ export interface FolderLock {
   release(): void
 }
 
+export interface LockEvents {
+  /** The holder is not of this machine, as far as we can see, and is watched for a while. */
+  waiting(): void
+  /** Another process took the lock although we hold it: nothing more may be written. */
+  lost(): void
+}
+
 export interface LockTimes {
   /** How often the holder shows that it lives. */
   readonly beat: number
@@ -30,10 +37,10 @@ interface Holder {
   readonly place: string
 }
 
-/** `lost` is called when another process took the lock although we hold it: then nothing more may be written. */
+/** A lock of a process that has gone is taken over; one that is held is a failure. */
 export async function lockFolder(
   path: string,
-  lost: () => void,
+  events: LockEvents,
   times: LockTimes = TIMES
 ): Promise<FolderLock | Failure> {
   const mine = JSON.stringify({
@@ -45,22 +52,18 @@ export async function lockFolder(
   })
   try {
     if (!create(path, mine)) {
-      const refused = await takeOver(path, mine, times)
+      const refused = await takeOver(path, mine, events, times)
       if (refused !== undefined) return refused
     }
   } catch (error) {
     return unavailable(`The lock ${path} cannot be written.`, error)
   }
-  return keep(path, mine, lost, times)
+  return keep(path, mine, events, times)
 }
 
-function keep(path: string, mine: string, lost: () => void, { beat }: LockTimes): FolderLock {
+function keep(path: string, mine: string, { lost }: LockEvents, { beat }: LockTimes): FolderLock {
   const beats = setInterval(() => {
-    if (readText(path) === mine) {
-      const now = new Date()
-      utimesSync(path, now, now)
-      return
-    }
+    if (readText(path) === mine) return touch(path)
     clearInterval(beats)
     lost()
   }, beat).unref()
@@ -83,9 +86,14 @@ function create(path: string, content: string): boolean {
   }
 }
 
-async function takeOver(path: string, mine: string, times: LockTimes): Promise<Failure | undefined> {
+async function takeOver(
+  path: string,
+  mine: string,
+  events: LockEvents,
+  times: LockTimes
+): Promise<Failure | undefined> {
   const holder = readHolder(path)
-  if (holder !== undefined && !(await isGone(path, holder, times))) return held(path, holder)
+  if (holder !== undefined && !(await isGone(path, holder, events, times))) return held(path, holder)
   // Of two that find the same dead holder, one goes on; else the second would take away what the first has just taken.
   const mark = `${path}.taking`
   if (!create(mark, mine)) {
@@ -104,9 +112,10 @@ async function takeOver(path: string, mine: string, times: LockTimes): Promise<F
   }
 }
 
-async function isGone(path: string, holder: Holder, times: LockTimes): Promise<boolean> {
+async function isGone(path: string, holder: Holder, events: LockEvents, times: LockTimes): Promise<boolean> {
   if (holder.place === placeOfProcesses()) return !isRunning(holder.pid, holder.birth)
   // Clocks of two machines need not agree, so only whether the time changes is asked.
+  events.waiting()
   const before = stampOf(path)
   for (let waited = 0; waited < times.patience; waited += times.beat) {
     await wait(times.beat)
@@ -147,6 +156,15 @@ function readText(path: string): string | undefined {
     return readFileSync(path, 'utf8')
   } catch {
     return undefined
+  }
+}
+
+function touch(path: string): void {
+  try {
+    const now = new Date()
+    utimesSync(path, now, now)
+  } catch {
+    // It was taken at this moment, which the next look finds out.
   }
 }
 

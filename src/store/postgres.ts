@@ -23,6 +23,13 @@ const CONNECTIONS = 10
 /** Texts that are put together from parts have no end; beyond this many they are not prepared. */
 const MOST_PREPARED = 500
 
+/** How values are written must not depend on what the server's owner prefers. */
+const SESSION = {
+  statement_timeout: STATEMENT_MS,
+  idle_in_transaction_session_timeout: 30_000,
+  options: '-c datestyle=ISO -c timezone=UTC -c bytea_output=hex'
+}
+
 export function openPostgres(url: string, log: StoreLog): Database | Failure {
   let settings: pg.PoolConfig
   try {
@@ -51,7 +58,7 @@ function settingsOf(url: string): pg.PoolConfig & { prepared: boolean } {
     types: { getTypeParser: parserOf },
     prepared: !pooled,
     // Poolers refuse connections that ask for settings of the session.
-    ...(pooled ? {} : { statement_timeout: STATEMENT_MS, idle_in_transaction_session_timeout: 30_000 })
+    ...(pooled ? {} : SESSION)
   }
 }
 

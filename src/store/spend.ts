@@ -1,7 +1,7 @@
 // Settled calls: written once, however often they are sent, and counted in the same statement.
 
 import { Failure } from '../chat/failure.ts'
-import type { Queries } from './database.ts'
+import type { Database } from './database.ts'
 import { storable, text } from './values.ts'
 
 /** What is kept of a call. Never a prompt, never an answer. */
@@ -137,21 +137,40 @@ with given as (
 )
 select call_id from fresh`
 
-/** The ids of those that were new: calls that are there already change nothing. */
-export async function insertCalls(
-  queries: Queries,
-  calls: readonly SettledCall[]
-): Promise<ReadonlySet<string> | Failure> {
-  const rows = await queries.query(INSERT, [calls.map(toColumns)])
-  return rows instanceof Failure ? rows : new Set(rows.map(row => text(row, 'call_id')))
+export interface Inserted {
+  /** The ids of those that were new: calls that are there already change nothing. */
+  readonly fresh: ReadonlySet<string>
+  /** Those that the database takes in no way, whatever the reason: kept apart, so that they hold up no others. */
+  readonly refused: readonly SettledCall[]
 }
 
-/** One call with a text that PostgreSQL cannot hold must not keep a batch from being written for ever. */
+export async function insertCalls(database: Database, calls: readonly SettledCall[]): Promise<Inserted | Failure> {
+  const rows = await database.query(INSERT, [calls.map(toColumns)])
+  if (!(rows instanceof Failure)) return { fresh: new Set(rows.map(row => text(row, 'call_id'))), refused: [] }
+  if (rows.kind !== 'invalid-request') return rows
+  if (calls.length < 2) return { fresh: new Set(), refused: calls }
+  const half = calls.length >> 1
+  const first = await insertCalls(database, calls.slice(0, half))
+  if (first instanceof Failure) return first
+  const second = await insertCalls(database, calls.slice(half))
+  if (second instanceof Failure) return second
+  return { fresh: new Set([...first.fresh, ...second.fresh]), refused: [...first.refused, ...second.refused] }
+}
+
+/** Texts that PostgreSQL cannot hold and numbers that are not whole are mended: money was spent all the same. */
 function toColumns(call: SettledCall): object {
   const values = new Map<string, unknown>(Object.entries(call))
   const columns: Record<string, unknown> = {}
-  for (const [field, [column]] of Object.entries(CALL_COLUMNS)) columns[column] = cleaned(values.get(field))
+  for (const [field, [column, type]] of Object.entries(CALL_COLUMNS)) {
+    const value = values.get(field)
+    columns[column] = typeof value === 'number' ? whole(value, type) : cleaned(value)
+  }
   return columns
+}
+
+function whole(value: number, type: string): number {
+  const most = type === 'integer' ? 2 ** 31 - 1 : Number.MAX_SAFE_INTEGER
+  return Math.max(-most, Math.min(most, Math.round(value) || 0))
 }
 
 function cleaned(value: unknown): unknown {
