@@ -1,7 +1,5 @@
 import { Failure } from '../chat/failure.ts'
 import type { Usage } from '../chat/usage.ts'
-import type { Dialect } from '../dialects/dialect.ts'
-import { DIALECTS } from '../dialects/index.ts'
 import { byteLength } from '../lib/splice.ts'
 import type { WireHeaders } from '../lib/wire.ts'
 import type { Resolved } from '../routing/routes.ts'
@@ -9,8 +7,9 @@ import { type Target, upstreamModel } from '../routing/target.ts'
 import { Call } from '../upstream/call.ts'
 import { conversationOf, tagsOf, tokensOf } from './ask.ts'
 import { Attempt, type AttemptOwner, type ErrorAnswer } from './attempt.ts'
+import { Delivery, type DeliveryOwner } from './delivery.ts'
 import type { Gateway, Running } from './gateway.ts'
-import { addReturned, upstreamHeaders } from './headers.ts'
+import { upstreamHeaders } from './headers.ts'
 import { Heartbeat, type Patient } from './heartbeat.ts'
 import type { Client, Inbound } from './inbound.ts'
 import { Ladder, type Step, waitedInVain } from './ladder.ts'
@@ -21,14 +20,13 @@ import { count } from './settle.ts'
 import { Wait, type Waiter } from './wait.ts'
 
 /** One request, from the body's last byte to the settled account. Nothing here waits: events drive it. */
-export class Exchange implements AttemptOwner, Running, Waiter, Patient {
+export class Exchange implements AttemptOwner, Running, Waiter, Patient, DeliveryOwner {
   place = -1
   readonly #gateway: Gateway
   readonly #runtime: Runtime
   readonly #inbound: Inbound
-  readonly #client: Client
-  readonly #dialect: Dialect
   readonly #preparation: Preparation
+  readonly #delivery: Delivery
   #resolved: Resolved | undefined
   #ladder: Ladder | undefined
   /** What it waits for, while no attempt is under way. */
@@ -48,25 +46,16 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient {
   #dropped: readonly string[] = []
   /** Attempts that went out. */
   #sent = 0
-  #status = 0
-  /** The client has been sent a status. */
-  #begun = false
-  /** It has been sent some of an answer, so there is no going back to another target. */
-  #answering = false
   #heart: Heartbeat | undefined
-  #framed = false
   #over = false
-  #firstByteAt = 0
   #overhead = 0
-  #bytesOut = 0
 
   constructor(gateway: Gateway, runtime: Runtime, inbound: Inbound, client: Client) {
     this.#gateway = gateway
     this.#runtime = runtime
     this.#inbound = inbound
-    this.#client = client
-    this.#dialect = DIALECTS[inbound.dialect]
     this.#preparation = new Preparation(inbound, gateway.stored)
+    this.#delivery = new Delivery(client, inbound, this.#preparation, this)
     gateway.metrics.inflight++
     gateway.running.add(this)
   }
@@ -173,13 +162,8 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient {
   }
 
   /** What takes no upstream at all. */
-  #tell({ body }: Known): void {
-    this.#status = 200
-    const headers = this.#ownHeaders()
-    headers.push('x-gateway-estimated', 'true', 'content-type', 'application/json')
-    headers.push('content-length', String(body.length))
-    this.#client.begin(200, headers)
-    this.#client.end(body)
+  #tell(known: Known): void {
+    this.#delivery.tell(known)
     this.#settle(undefined, undefined)
   }
 
@@ -190,52 +174,26 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient {
   }
 
   beat(): boolean {
-    // Bytes that pass are the upstream's own; there is nothing of ours to put between them.
-    if (this.#over || this.#attempt?.listens === false) return false
-    const sign = this.#preparation.signOfLife()
-    if (sign === '') return false
-    if (!this.#begun) this.#beginStream()
-    this.#client.write(Buffer.from(sign))
-    this.#attempt?.speakThrough(() => this.#preparation.ownWay(this.#attempt?.target))
-    return true
-  }
-
-  #beginStream(): void {
-    this.#begun = true
-    this.#framed = true
-    this.#status = 200
-    this.#client.begin(200, [...this.#ownHeaders(), 'content-type', 'text/event-stream', ...STREAM_HEADERS])
+    return !this.#over && this.#delivery.reassure(this.#attempt)
   }
 
   begin(status: number, upstream: WireHeaders, length: number | undefined): void {
-    this.#firstByteAt = performance.now()
-    this.#answering = true
-    this.#framed ||= length === undefined && String(upstream['content-type']).startsWith('text/event-stream')
+    this.#delivery.begin(status, upstream, length)
     const attempt = this.#attempt
-    if (attempt !== undefined && this.#framed) {
-      attempt.target.state.measured(this.#firstByteAt - attempt.startedAt, this.#firstByteAt)
-      attempt.target.state.recovered()
-    }
-    if (this.#begun) return
-    this.#begun = true
-    this.#status = status
-    const headers = this.#ownHeaders()
-    addReturned(upstream, headers)
-    if (length !== undefined) headers.push('content-length', String(length))
-    else if (this.#framed) headers.push(...STREAM_HEADERS)
-    this.#client.begin(status, headers)
+    if (attempt === undefined || !this.#delivery.framed) return
+    const { state } = attempt.target
+    state.measured(this.#delivery.firstByteAt - attempt.startedAt, this.#delivery.firstByteAt)
+    state.recovered()
   }
 
   write(chunk: Buffer): void {
-    this.#bytesOut += chunk.length
     this.#heart?.moved()
-    if (!this.#client.write(chunk)) this.#call?.pause()
+    if (!this.#delivery.write(chunk)) this.#call?.pause()
   }
 
   finish(usage: Usage | undefined, last: Buffer | undefined): void {
     if (this.#over) return
-    this.#bytesOut += last?.length ?? 0
-    this.#client.end(last)
+    this.#delivery.end(last)
     this.#close('ok', undefined, usage)
     this.#settle(usage, undefined)
   }
@@ -246,7 +204,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient {
     this.#lastFailure = failure
     this.#lastAnswer = answer
     this.#close(failure.kind, failure)
-    if (this.#answering) return this.#failMidway(failure)
+    if (this.#delivery.answering) return this.#failMidway(failure)
     this.#call = undefined
     if (this.#inbound.operation === 'count-tokens' && CANNOT_COUNT.has(answer?.status ?? failure.status))
       return this.#estimate(failure)
@@ -263,7 +221,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient {
   }
 
   #giveUp(failure: Failure): void {
-    if (this.#begun) return this.#failMidway(failure)
+    if (this.#delivery.begun) return this.#failMidway(failure)
     if (this.#lastAnswer !== undefined && failure === this.#lastFailure) this.#passError(failure, this.#lastAnswer)
     else this.#fail(failure)
   }
@@ -273,7 +231,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient {
     if (this.#over) return
     this.#call?.abort()
     this.#close('aborted')
-    if (this.#begun) this.#gateway.metrics.streamAborted('client')
+    if (this.#delivery.begun) this.#gateway.metrics.streamAborted('client')
     this.#settle(undefined, undefined, true)
   }
 
@@ -287,52 +245,28 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient {
     if (this.#over) return
     this.#call?.abort()
     this.#close(failure.kind)
-    if (this.#begun) this.#failMidway(failure)
+    if (this.#delivery.begun) this.#failMidway(failure)
     else this.#fail(failure)
   }
 
   #failMidway(failure: Failure): void {
     this.#gateway.metrics.streamAborted(failure.kind === 'unavailable' ? 'gateway' : 'upstream')
     this.#call?.abort()
-    // After part of a JSON body only a broken connection says that it is not whole.
-    if (this.#framed) this.#client.end(Buffer.from(this.#lastWords(failure)))
-    else this.#client.destroy()
+    this.#delivery.breakOff(failure, this.#attempt)
     this.#settle(undefined, failure)
   }
 
-  /** Goes on from what the client was sent last. */
-  #lastWords(failure: Failure): string {
-    const said = this.#attempt?.listens === false ? undefined : this.#preparation.lastWords(failure)
-    return said ?? this.#dialect.encodeFailureFrame(failure, this.#inbound.id, this.#attempt?.tail)
-  }
-
   #passError(failure: Failure, answer: ErrorAnswer): void {
-    this.#status = answer.status
-    const headers = this.#ownHeaders()
-    addReturned(answer.headers, headers)
-    // Codex gives up on a 429 that does not say when to come back.
-    if (answer.status === 429 && answer.headers['retry-after'] === undefined) headers.push('retry-after', '5')
-    headers.push('content-length', String(answer.body.length))
-    this.#client.begin(answer.status, headers)
-    this.#client.end(answer.body)
+    this.#delivery.pass(answer)
     this.#settle(undefined, failure)
   }
 
   #fail(failure: Failure): void {
-    this.#status = this.#dialect.statusOf(failure)
-    const body = Buffer.from(this.#dialect.encodeFailure(failure, this.#inbound.id))
-    const headers = this.#ownHeaders()
-    headers.push('content-type', 'application/json', 'content-length', String(body.length))
-    const retryAfter =
-      failure.details.retryAfter ??
-      (this.#status === 429 || this.#status === 529 || this.#status === 503 ? 5 : undefined)
-    if (retryAfter !== undefined) headers.push('retry-after', String(Math.ceil(retryAfter)))
-    this.#client.begin(this.#status, headers)
-    this.#client.end(body)
+    this.#delivery.fail(failure)
     this.#settle(undefined, failure)
   }
 
-  #ownHeaders(): string[] {
+  ownHeaders(): string[] {
     if (this.#attempt === undefined) this.#overhead = performance.now() - this.#inbound.receivedAt
     const headers = ['x-task-id', this.#inbound.id]
     if (this.#attempt !== undefined)
@@ -375,7 +309,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient {
     if (target.tpm !== undefined) {
       const used = usage === undefined ? 0 : usage.input + usage.output
       // A stream that broke has used what nobody tells: the estimate stands.
-      if (usage !== undefined || !this.#begun) state.tokens.add(used - this.#tokensAt(target), now)
+      if (usage !== undefined || !this.#delivery.begun) state.tokens.add(used - this.#tokensAt(target), now)
     }
     state.release(this.#probe)
   }
@@ -390,6 +324,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient {
     this.#gateway.running.remove(this)
     const inbound = this.#inbound
     const target = this.#attempt?.target
+    const { firstByteAt } = this.#delivery
     const record: CallRecord = {
       id: inbound.id,
       at: Date.now(),
@@ -400,16 +335,16 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient {
       route: this.#resolved?.route.name,
       provider: target?.provider,
       upstreamModel: target === undefined ? undefined : this.#model,
-      status: clientGone ? 499 : this.#status,
+      status: clientGone ? 499 : this.#delivery.status,
       attempts: this.#attempts,
       usage,
       dropped: this.#dropped,
       ...(this.#waited > 0 && { waitedMilliseconds: Math.round(this.#waited) }),
-      firstByteMilliseconds: this.#firstByteAt === 0 ? undefined : this.#firstByteAt - inbound.receivedAt,
+      firstByteMilliseconds: firstByteAt === 0 ? undefined : firstByteAt - inbound.receivedAt,
       milliseconds: performance.now() - inbound.receivedAt,
       overheadMilliseconds: this.#overhead,
       bytesIn: inbound.body.length,
-      bytesOut: this.#bytesOut,
+      bytesOut: this.#delivery.bytes,
       failure: failure?.kind,
       failureMessage: failure?.message,
       clientGone,
@@ -422,7 +357,6 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient {
   }
 }
 
-const STREAM_HEADERS = ['cache-control', 'no-cache', 'x-accel-buffering', 'no']
 /** How servers answer on a path that they do not have. */
 const CANNOT_COUNT: ReadonlySet<number> = new Set([404, 405, 501])
 
