@@ -14,6 +14,7 @@ import { Heartbeat, type Patient } from './heartbeat.ts'
 import type { Client, Inbound } from './inbound.ts'
 import { Ladder, type Step, waitedInVain } from './ladder.ts'
 import { type Known, Preparation, type Prepared } from './prepare.ts'
+import { advised, isModelMissing } from './recommend.ts'
 import type { AttemptRecord, CallRecord } from './record.ts'
 import type { Runtime } from './runtime.ts'
 import { count } from './settle.ts'
@@ -205,6 +206,8 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     this.#lastAnswer = answer
     this.#close(failure.kind, failure)
     if (this.#delivery.answering) return this.#failMidway(failure)
+    // It may have failed by what it said, and go on talking.
+    this.#call?.abort()
     this.#call = undefined
     if (this.#inbound.operation === 'count-tokens' && CANNOT_COUNT.has(answer?.status ?? failure.status))
       return this.#estimate(failure)
@@ -221,9 +224,16 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
   }
 
   #giveUp(failure: Failure): void {
-    if (this.#delivery.begun) return this.#failMidway(failure)
-    if (this.#lastAnswer !== undefined && failure === this.#lastFailure) this.#passError(failure, this.#lastAnswer)
-    else this.#fail(failure)
+    const target = this.#attempt?.target
+    const route = this.#resolved?.route.name
+    const told =
+      target === undefined || route === undefined
+        ? failure
+        : advised(failure, target, this.#model, route, this.#runtime)
+    if (this.#delivery.begun) return this.#failMidway(told)
+    const passes = failure === this.#lastFailure && !(target?.flavour === 'local' && isModelMissing(failure))
+    if (this.#lastAnswer !== undefined && passes) this.#passError(failure, this.#lastAnswer)
+    else this.#fail(told)
   }
 
   /** The client has left: nobody needs the answer, and a GPU is busy making it. */
@@ -309,7 +319,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     if (target.tpm !== undefined) {
       const used = usage === undefined ? 0 : usage.input + usage.output
       // A stream that broke has used what nobody tells: the estimate stands.
-      if (usage !== undefined || !this.#delivery.begun) state.tokens.add(used - this.#tokensAt(target), now)
+      if (usage !== undefined || !this.#delivery.answering) state.tokens.add(used - this.#tokensAt(target), now)
     }
     state.release(this.#probe)
   }
@@ -358,7 +368,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
 }
 
 /** How servers answer on a path that they do not have. */
-const CANNOT_COUNT: ReadonlySet<number> = new Set([404, 405, 501])
+const CANNOT_COUNT: ReadonlySet<number> = new Set([404, 405])
 
 /** Neither a client's own mistake nor its leaving says anything about the target. */
 function saysSomething({ kind }: Failure): boolean {
