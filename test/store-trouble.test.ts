@@ -113,11 +113,18 @@ async function outage(t: Test, service: PostgresService, store: Store, heard: (C
   t.same(heard, [{ kind: 'tag', id: 'after' }], 'and changes are heard again')
 }
 
-/** More questions than connections, all of them slow: nobody waits for ever. */
+/** More questions than connections, all of them slow: nobody waits for ever, and nobody fails who need not. */
 async function bounded(t: Test, store: Store): Promise<void> {
-  const answers = await Promise.all(Array.from({ length: 30 }, () => store.query('select pg_sleep(1)', [])))
-  t.ok(answers.filter(answer => !(answer instanceof Failure)).length >= 10, 'as many as there are connections')
-  t.same(new Set(answers.map(kindOf)), new Set(['fine', ...answers.map(kindOf)]))
+  const began = performance.now()
+  const answers = await Promise.all(Array.from({ length: 60 }, () => store.query('select pg_sleep(1)', [])))
+  const fine = answers.filter(answer => kindOf(answer) === 'fine').length
+  t.ok(fine >= 10 && fine < 60, `${fine} of 60 were answered`)
+  t.same(
+    answers.filter(answer => !['fine', 'unavailable'].includes(kindOf(answer))),
+    []
+  )
+  t.ok(performance.now() - began < 8_000)
+  t.equal(kindOf(await store.query('select 1', [])), 'fine')
 }
 
 t.test('a server that accepts and says nothing', async t => {
@@ -324,7 +331,17 @@ function holder(dataDir: string): Holder {
 t.test('how fast the embedded database is', async t => {
   const folder = made()
   t.teardown(() => folder.remove())
-  const per = (amount: number, began: number) => Math.round(amount / ((performance.now() - began) / 1000))
+  /** What others do on this machine is in the first number and not in the second. */
+  const timed = async (what: string, amount: number, work: () => Promise<unknown>) => {
+    const [began, before] = [performance.now(), process.cpuUsage()]
+    await work()
+    const seconds = (performance.now() - began) / 1000
+    const { user, system } = process.cpuUsage(before)
+    const busy = Math.round((user + system) / amount)
+    t.comment(
+      `${what}: ${Math.round(amount / seconds)} a second, ${busy} µs of CPU each, ${Math.round(seconds * 1000)} ms in all`
+    )
+  }
   let store = good(await openStore({ dataDir: folder.path }, quiet))
   const fields = (id: string) => ({
     id,
@@ -333,49 +350,41 @@ t.test('how fast the embedded database is', async t => {
     models: ['gpt-*'],
     limits: { rpm: 60 }
   })
-  let began = performance.now()
-  for (let index = 0; index < 1_000; index++) {
-    good(
-      await createKey(store, fields(`k${index}`), 'admin', {
-        budgets: [{ id: `b${index}`, window: '30d', limitNano: 10n ** 10n }],
-        audit: { actor: 'admin', action: 'create', kind: 'key', target: `k${index}` }
-      })
-    )
+  for (const warmth of ['cold', 'warm']) {
+    await timed(`keys made one after the other, each with a budget and a note, ${warmth}`, 1_000, async () => {
+      for (let index = 0; index < 1_000; index++) {
+        const id = `${warmth}-${index}`
+        const more = {
+          budgets: [{ id, window: '30d', limitNano: 10n ** 10n }],
+          audit: { actor: 'admin', action: 'create', kind: 'key', target: id }
+        }
+        good(await createKey(store, fields(id), 'admin', more))
+      }
+    })
   }
-  t.comment(`${per(1_000, began)} keys a second, one after the other, each with a budget and a note`)
-  began = performance.now()
-  await Promise.all(
-    Array.from({ length: 1_000 }, async (_, index) => good(await createKey(store, fields(`c${index}`), null)))
-  )
-  t.comment(`${per(1_000, began)} keys a second, all at once`)
-  began = performance.now()
-  for (let index = 0; index < 1_000; index++) good(await keyById(store, `k${index}`))
-  t.comment(`${per(1_000, began)} look-ups a second`)
-  began = performance.now()
-  good(
-    await store.query(
-      `insert into sluice.keys (id, name, hash)
-       select 'many-' || number, 'n', sha256(number::text::bytea) from generate_series(1, 100000) as number`,
-      []
+  await timed('keys made all at once', 1_000, () =>
+    Promise.all(
+      Array.from({ length: 1_000 }, async (_, index) => good(await createKey(store, fields(`c${index}`), null)))
     )
   )
-  t.comment(`100,000 keys inserted in ${Math.round(performance.now() - began)} ms`)
-  for (const [keys, what] of [
-    [10, 'ten keys'],
-    [1_000, 'a thousand keys']
-  ] as const) {
+  await timed('keys looked up', 1_000, async () => {
+    for (let index = 0; index < 1_000; index++) good(await keyById(store, `warm-${index}`))
+  })
+  const many = `insert into sluice.keys (id, name, hash)
+    select 'many-' || number, 'n', sha256(number::text::bytea) from generate_series(1, 100000) as number`
+  await timed('keys inserted by one statement', 100_000, async () => good(await store.query(many, [])))
+  for (const keys of [10, 1_000]) {
     const calls = Array.from({ length: 1_000 }, (_, index) => settled(index, keys))
-    began = performance.now()
-    t.equal(good(await insertCalls(store, calls)).fresh.size, 1_000)
-    t.comment(`${per(1_000, began)} calls a second in one batch, of ${what}`)
+    await timed(`calls of ${keys} keys written in one batch`, 1_000, async () => {
+      t.equal(good(await insertCalls(store, calls)).fresh.size, 1_000)
+    })
   }
   await store.close()
-  began = performance.now()
-  store = good(await openStore({ dataDir: folder.path }, quiet))
+  await timed('opened with 100,000 keys', 1, async () => {
+    store = good(await openStore({ dataDir: folder.path }, quiet))
+  })
   t.equal(good(await keyById(store, 'many-77777'))?.id, 'many-77777')
-  t.comment(`opened with 100,000 keys in ${Math.round(performance.now() - began)} ms`)
-  const { rss } = process.memoryUsage()
-  t.comment(`${Math.round(rss / 1e6)} MB of memory, this test's own in it`)
+  t.comment(`${Math.round(process.memoryUsage().rss / 1e6)} MB of memory, this test's own in it`)
   await store.close()
 })
 

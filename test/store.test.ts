@@ -387,6 +387,7 @@ async function pages(t: Test, store: Store): Promise<void> {
     ['page-10', 'page-05']
   )
   t.equal(good(await countEntities(store, KEYS, filter)), 5)
+  t.equal(good(await countEntities(store, KEYS, { ...filter, teamId: null })), 5)
   t.equal(good(await countEntities(store, KEYS, { search: 'no such' })), 0)
   t.equal(bad(await listEntities(store, KEYS, {}, { limit: 5, cursor: 'bm9uc2Vuc2U' })).details.field, 'cursor')
   t.equal(good(await listEntities(store, KEYS, filter, { limit: -5 })).items.length, 1, 'a limit is at least one')

@@ -2,7 +2,7 @@
 
 import type { Database } from './database.ts'
 
-export const CHANNEL = 'sluice_keys'
+const CHANNEL = 'sluice_keys'
 
 export type ChangedKind = 'key' | 'team' | 'user' | 'organization' | 'customer' | 'tag' | 'plan' | 'budget' | 'member'
 

@@ -11,6 +11,12 @@ export class Conditions {
     if (value !== undefined) this.#clauses.push(clause.replaceAll('?', () => this.parameter(value)))
   }
 
+  /** Equality that an index serves, also with nothing. */
+  equal(column: string, value: Parameter | undefined): void {
+    if (value === null) this.#clauses.push(`${column} is null`)
+    else this.add(`${column} = ?`, value)
+  }
+
   /** Its number, for use elsewhere in the statement. */
   parameter(value: Parameter): string {
     this.parameters.push(value)

@@ -38,7 +38,7 @@ export interface Entity {
 
 type Kept = 'version' | 'createdAt' | 'createdBy' | 'updatedAt' | 'updatedBy'
 
-export type Writable<Item> = { readonly [Field in Exclude<keyof Item, Kept>]?: Item[Field] | undefined }
+type Writable<Item> = { readonly [Field in Exclude<keyof Item, Kept>]?: Item[Field] | undefined }
 
 /** What a new one needs, and what it may have. */
 export type Fresh<Item, Needed extends keyof Item> = Pick<Item, Needed> & Writable<Item>
@@ -227,7 +227,7 @@ export async function countEntities<Item extends Entity>(
 function conditionsOf<Item>(columns: Readonly<Partial<Record<keyof Item, string>>>, filter: Filter<Item>): Conditions {
   const conditions = new Conditions()
   for (const [column, value] of columnsOf(columns, filter)) {
-    conditions.add(`${column} is not distinct from ?`, value)
+    conditions.equal(column, value)
   }
   conditions.add('(position(lower(?) in lower(id)) > 0 or position(lower(?) in lower(alias)) > 0)', filter.search)
   return conditions

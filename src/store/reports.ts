@@ -8,7 +8,7 @@ import { limitOf } from './paging.ts'
 import type { Scope, ScopeKind } from './scopes.ts'
 import { big, type Row, text } from './values.ts'
 
-export type Grouping = ScopeKind | 'model' | 'day'
+type Grouping = ScopeKind | 'model' | 'day'
 
 export interface ReportRequest {
   readonly by: Grouping
