@@ -9,6 +9,7 @@ import type { Translated, WayBack } from '../relay/way-back.ts'
 import type { Target } from '../routing/target.ts'
 import type { CallReceiver } from '../upstream/call.ts'
 import { retryAfterOf } from '../upstream/retry-after.ts'
+import { hasContent, kindOfBytes, kindOfType, looksWhole, packingOf, saysError, unpack } from './sniff.ts'
 
 /** An upstream's error answer in the client's own dialect: its bytes say more than we could. */
 export interface ErrorAnswer {
@@ -31,7 +32,7 @@ export interface AttemptOwner {
  * `frames`: a stream of events, passed on as they come. `gather`: a stream for a client that asked for none.
  * `raw`: anything else.
  */
-type Mode = 'waiting' | 'error' | 'whole' | 'frames' | 'gather' | 'raw'
+type Mode = 'waiting' | 'unsure' | 'error' | 'whole' | 'frames' | 'gather' | 'raw'
 
 /** An answer longer than this is not kept whole. */
 const MAX_WHOLE = 8 * 1024 * 1024
@@ -95,17 +96,57 @@ export class Attempt implements CallReceiver {
   onHead(status: number, headers: WireHeaders): void {
     this.#status = status
     this.#headers = headers
-    const type = headers['content-type']
-    if (status < 200 || status > 299) this.#mode = 'error'
-    else if (typeof type === 'string' && type.startsWith('text/event-stream'))
-      this.#mode = this.#stream || this.#translation === undefined ? 'frames' : 'gather'
-    else if (this.#translation !== undefined) this.#mode = 'whole'
-    else if (!this.#stream && (typeof type !== 'string' || type.startsWith('application/json'))) this.#mode = 'whole'
-    else this.#mode = 'raw'
+    if (status < 200 || status > 299) {
+      this.#mode = 'error'
+      return
+    }
+    const kind = kindOfType(headers['content-type'])
+    const packing = packingOf(headers['content-encoding'])
+    const listed = kind === 'json' && this.#mayList
+    if ((kind === 'unsure' || listed) && packing === undefined) this.#mode = 'unsure'
+    else this.#receive(kind === 'events' ? 'events' : 'json')
+    if (packing !== undefined && this.#mode !== 'whole')
+      this.#owner.failed(this.#wrong(`compressed its stream (${packing}), though nobody asked for that`))
+  }
+
+  /** Gemini streams a list of JSON to those who do not ask for events. */
+  get #mayList(): boolean {
+    return this.#stream && this.#translation === undefined && this.#dialect.name === 'gemini'
+  }
+
+  #receive(kind: 'events' | 'json' | 'list'): void {
+    if (kind === 'events') this.#mode = this.#stream || this.#translation === undefined ? 'frames' : 'gather'
+    else this.#mode = kind === 'list' && this.#mayList ? 'raw' : 'whole'
+  }
+
+  /** The answer does not say what it is. */
+  #sniff(chunk: Buffer): void {
+    const kind = kindOfBytes(chunk)
+    if (kind === undefined) return
+    if (kind === 'other') {
+      const said = this.#dialect.decodeFailure(502, chunk.toString('utf8')).message
+      return this.#owner.failed(
+        new Failure('upstream-failed', `${this.target.place} answered ${this.#status}: ${said}`, {
+          recommendations: ['Is api_base right? This address does not look like a model server.']
+        })
+      )
+    }
+    this.#headers = { ...this.#headers, 'content-type': kind === 'events' ? EVENTS : 'application/json' }
+    this.#receive(kind)
+    this.#take(chunk)
+  }
+
+  says(chunk: Buffer): boolean {
+    return this.#mode !== 'frames' || hasContent(chunk)
   }
 
   onData(chunk: Buffer): void {
     this.#excerpt.add(chunk)
+    if (this.#mode === 'unsure') this.#sniff(chunk)
+    else this.#take(chunk)
+  }
+
+  #take(chunk: Buffer): void {
     switch (this.#mode) {
       case 'frames': {
         if (this.#translation !== undefined) return this.#passTranslated(this.#translation.push(chunk))
@@ -130,13 +171,15 @@ export class Attempt implements CallReceiver {
   onEnd(): void {
     switch (this.#mode) {
       case 'error':
-        return this.#failWith(Buffer.concat(this.#kept))
+        return this.#failWith(this.#unpacked(Buffer.concat(this.#kept)) ?? Buffer.alloc(0), this.#status)
       case 'whole':
         return this.#endWhole(this.#kept.length === 1 ? (this.#kept[0] as Buffer) : Buffer.concat(this.#kept))
       case 'gather':
         return this.#endGathered()
       case 'frames':
         return this.#endFrames()
+      case 'unsure':
+        return this.#owner.failed(this.#wrong('answered with nothing'))
       default:
         if (!this.#begun) this.#owner.begin(this.#status, this.#headers, this.#excerpt.bytes)
         return this.#owner.finish(this.#excerpt.usage(this.#dialect), undefined)
@@ -149,11 +192,26 @@ export class Attempt implements CallReceiver {
 
   #endWhole(bytes: Buffer): void {
     const translation = this.#translation
-    if (translation === undefined) return this.#answer(bytes)
+    const unpacked = this.#unpacked(bytes)
+    if (unpacked === undefined) return this.#owner.failed(this.#wrong('compressed its answer in a way not known here'))
+    bytes = unpacked
+    if (bytes.length === 0) return this.#owner.failed(this.#wrong('answered with nothing'))
+    if (saysError(bytes)) return this.#failWith(bytes, 502)
+    if (translation === undefined) {
+      if (looksWhole(bytes)) return this.#answer(bytes)
+      return this.#owner.failed(this.#wrong('gave an answer that is no JSON, or not all of it'))
+    }
     if (!this.#stream) return this.#answer(translation.answer(bytes))
     const said = translation.answerStream(bytes)
     this.#passTranslated(said)
     if (said.failure === undefined) this.#owner.finish(translation.usage, undefined)
+  }
+
+  #unpacked(bytes: Buffer): Buffer | undefined {
+    const packing = packingOf(this.#headers['content-encoding'])
+    if (packing === undefined) return bytes
+    this.#headers = { ...this.#headers, 'content-encoding': undefined }
+    return unpack(bytes, packing)
   }
 
   #answer(bytes: Buffer | Failure): void {
@@ -229,9 +287,8 @@ export class Attempt implements CallReceiver {
     this.#owner.finish(this.#excerpt.usage(this.#dialect), undefined)
   }
 
-  #failWith(body: Buffer): void {
+  #failWith(body: Buffer, status: number): void {
     const { place } = this.target
-    const status = this.#status
     if (status >= 300 && status < 400) {
       return this.#owner.failed(
         new Failure('upstream-failed', `${place} answered with a redirect (${status}), which is never followed.`, {

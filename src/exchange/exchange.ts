@@ -1,7 +1,7 @@
 import { Failure } from '../chat/failure.ts'
 import type { Usage } from '../chat/usage.ts'
 import { byteLength } from '../lib/splice.ts'
-import type { WireHeaders } from '../lib/wire.ts'
+import type { WireHeaders, WireRequest } from '../lib/wire.ts'
 import type { Resolved } from '../routing/routes.ts'
 import { type Target, upstreamModel } from '../routing/target.ts'
 import { Call } from '../upstream/call.ts'
@@ -133,7 +133,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
   #send(target: Target, { surface, path, body, dropped, translation }: Prepared): void {
     const inbound = this.#inbound
     const headers = upstreamHeaders(inbound.headers, surface, target.provider === 'demo', translation !== undefined)
-    this.#dropped = dropped
+    this.#dropped = target.onUnsupported === 'drop' ? [] : dropped
     for (const field of dropped) this.#gateway.metrics.droppedField(inbound.dialect, surface.dialect, field)
     const bodyLength = byteLength(body)
     if (body.length > 1) headers.push('content-length', String(bodyLength))
@@ -152,7 +152,18 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
       body,
       bodyLength
     }
-    const call = new Call(target.wire, request, target.place, target.timeouts, this.#gateway.deadlines, attempt)
+    const sending = { operation: inbound.operation, model: this.#model }
+    const finished = surface.finish?.(request, sending) ?? request
+    if (finished instanceof Promise) void finished.then(ready => this.#dispatch(attempt, ready))
+    else this.#dispatch(attempt, finished)
+  }
+
+  /** Nothing goes out when it could not be signed, or when the client left while a token was fetched for it. */
+  #dispatch(attempt: Attempt, request: WireRequest | Failure): void {
+    if (this.#attempt !== attempt || this.#over) return
+    if (request instanceof Failure) return this.failed(request)
+    const { wire, place, timeouts } = attempt.target
+    const call = new Call(wire, request, place, timeouts, this.#gateway.deadlines, attempt)
     // A failure at once has already moved on to another attempt, or ended the exchange.
     if (this.#attempt === attempt && !this.#over) this.#call = call
     else call.abort()

@@ -1,5 +1,6 @@
 import { Failure } from '../chat/failure.ts'
-import { upstreamModel } from '../routing/target.ts'
+import { type Ask, obstacle } from '../routing/choice.ts'
+import { type Target, upstreamModel } from '../routing/target.ts'
 import type { Runtime } from './runtime.ts'
 
 export interface Explanation {
@@ -14,18 +15,31 @@ export interface Explanation {
     readonly model: string
     readonly dialects: readonly string[]
     readonly share: string
+    /** `ready`, or why it would be passed over now. */
+    readonly now: string
+    /** What else decides whether it is asked: its order, its limits, its tags. */
+    readonly conditions: readonly string[]
     readonly max_tokens: number | null
     readonly timeouts: Readonly<Record<string, string>>
   }[]
+  readonly strategy: string
+  readonly sticky: string
   readonly fallbacks: readonly string[]
+  readonly context_fallbacks: readonly string[]
+  readonly content_policy_fallbacks: readonly string[]
 }
+
+/** A request that says nothing about where it wants to go. */
+const ANY: Ask = { tags: [], conversation: 0, tokens: 0, tried: [] }
 
 /** Where a model name leads and why. Asks nobody upstream. */
 export function explain(runtime: Runtime, asked: string): Explanation | Failure {
   const resolved = runtime.routes.resolve(asked)
   if (resolved instanceof Failure) return resolved
   const { route, captured } = resolved
-  const weights = route.targets.reduce((sum, target) => sum + target.weight, 0)
+  const now = performance.now()
+  const weightOf = (order: number) =>
+    route.targets.reduce((sum, target) => sum + (target.order === order ? target.weight : 0), 0)
   return {
     asked,
     matched: how(runtime, asked, resolved.asked, route.name),
@@ -36,7 +50,9 @@ export function explain(runtime: Runtime, asked: string): Explanation | Failure 
       place: target.place,
       model: upstreamModel(target, resolved.asked, captured),
       dialects: target.surfaces.map(surface => surface.dialect),
-      share: `${Math.round((100 * target.weight) / Math.max(weights, 1e-9))} %`,
+      share: `${Math.round((100 * target.weight) / Math.max(weightOf(target.order), 1e-9))} %`,
+      now: stateOf(target, now),
+      conditions: conditionsOf(target),
       max_tokens: target.maxTokens ?? null,
       timeouts: {
         connect: seconds(target.timeouts.connect),
@@ -45,8 +61,37 @@ export function explain(runtime: Runtime, asked: string): Explanation | Failure 
         total: seconds(target.timeouts.total)
       }
     })),
-    fallbacks: route.fallbacks
+    strategy: route.strategy,
+    sticky: runtime.rules.sticky,
+    fallbacks: route.fallbacks,
+    context_fallbacks: route.contextFallbacks,
+    content_policy_fallbacks: route.policyFallbacks
   }
+}
+
+const OBSTACLES = {
+  tried: 'tried',
+  tags: 'for other tags',
+  probing: 'left out: one request is finding out whether it works again',
+  rate: 'at its rpm or tpm',
+  full: 'full: requests wait in line'
+}
+
+function stateOf(target: Target, now: number): string {
+  if (target.weight === 0) return 'never asked: its weight is 0'
+  const why = obstacle(target, ANY, now)
+  if (why === undefined) return 'ready'
+  return why === 'cooling' ? `left out for ${Math.ceil(target.state.coolingFor(now) / 1000)} s` : OBSTACLES[why]
+}
+
+function conditionsOf({ order, maxParallel, rpm, tpm, tags }: Target): string[] {
+  return [
+    ...(order === 0 ? [] : [`order ${order}`]),
+    ...(maxParallel === undefined ? [] : [`max_parallel ${maxParallel}`]),
+    ...(rpm === undefined ? [] : [`rpm ${rpm}`]),
+    ...(tpm === undefined ? [] : [`tpm ${tpm}`]),
+    ...(tags.length === 0 ? [] : [`tags ${tags.join(', ')}`])
+  ]
 }
 
 function how(runtime: Runtime, asked: string, meant: string, entry: string): string {

@@ -13,6 +13,8 @@ export interface CallTimeouts {
 
 export interface CallReceiver {
   onHead(status: number, headers: WireHeaders): void
+  /** Whether a piece is some of the answer, and not only a sign that somebody is working on it. */
+  says?(chunk: Buffer): boolean
   onData(chunk: Buffer): void
   onEnd(): void
   /** Expected trouble: refused, cut, timed out. Nothing follows it. */
@@ -89,8 +91,10 @@ export class Call implements WireReceiver, Deadline {
 
   onData(chunk: Buffer): void {
     if (this.#over) return
-    this.#phase = 'idle'
-    this.phaseAt = this.#deadlines.now + this.#timeouts.idle
+    if (this.#phase === 'idle' || this.#receiver.says?.(chunk) !== false) {
+      this.#phase = 'idle'
+      this.phaseAt = this.#deadlines.now + this.#timeouts.idle
+    }
     this.#receiver.onData(chunk)
   }
 

@@ -19,6 +19,13 @@ export function brokenConnection(place: string, error: Error & { code?: unknown 
       recommendations: ['Set NODE_EXTRA_CA_CERTS to the certificate of its authority.']
     })
   }
+  if (code === 'EPROTO' || code.startsWith('ERR_SSL')) {
+    return new Failure('upstream-down', `Cannot connect to ${place}: it does not speak TLS as api_base says.`, {
+      code,
+      cause: error,
+      recommendations: ['Write http:// in api_base if the server has no TLS.']
+    })
+  }
   const when = answering ? 'in the middle of its answer' : 'before it answered'
   return new Failure('upstream-down', `${place} broke the connection ${when}.`, {
     code: code || 'connection_broken',

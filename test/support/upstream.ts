@@ -100,7 +100,7 @@ export function demoUpstream(): Promise<Upstream> {
   return startUpstream(createDemo())
 }
 
-function playWire(wire: Wire): Answer {
+export function playWire(wire: Wire): Answer {
   return (request, response) => {
     const headers: string[] = []
     for (const [index, value] of request.rawHeaders.entries())

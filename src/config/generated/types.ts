@@ -254,7 +254,7 @@ export interface Timeouts {
    */
   connect: string | number
   /**
-   * From the request until the first byte of the answer's body.
+   * From the request until the answer's first content; comments and pings before it do not count.
    */
   first_token: string | number
   /**
