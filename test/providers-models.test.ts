@@ -1,6 +1,8 @@
-// `sluice models --provider NAME`: wherever a provider lists its models, and however.
+// `sluice models --provider NAME`: wherever a provider lists its models, and whatever it takes to ask.
 import t from 'tap'
+import { signV4 } from '../src/providers/sigv4.ts'
 import { run, temporaryFolder } from './support/process.ts'
+import { keyFile } from './support/providers.ts'
 import { type Answer, startUpstream, type Upstream } from './support/upstream.ts'
 
 t.setTimeout(60_000)
@@ -27,7 +29,7 @@ async function list(
   test: { teardown(end: () => unknown): void },
   provider: string,
   answer: Answer,
-  { path = '' }: { path?: string } = {}
+  { path = '', more = '', env = {} }: { path?: string; more?: string; env?: Record<string, string> } = {}
 ): Promise<Listed> {
   const upstream = await startUpstream(answer)
   const folder = temporaryFolder()
@@ -36,11 +38,12 @@ async function list(
     return upstream.close()
   })
   const api = JSON.stringify(upstream.url + path)
+  folder.write('key.json', keyFile({ token_uri: `${upstream.url}/token` }))
   folder.write(
     'gateway.yaml',
-    `backends:\n  it: { provider: ${provider}, api_base: ${api} }\nmodel_list: [{ model_name: a, provider: demo }]\n`
+    `backends:\n  it: { provider: ${provider}, api_base: ${api}${more} }\nmodel_list: [{ model_name: a, provider: demo }]\n`
   )
-  const told = await run(['models', '--provider', 'it'], { cwd: folder.path })
+  const told = await run(['models', '--provider', 'it'], { cwd: folder.path, env: { FOLDER: folder.path, ...env } })
   return { upstream, told }
 }
 
@@ -83,6 +86,41 @@ t.test('lists of other shapes, at places of their own', async t => {
   t.match((await list(t, 'gemini', gemini)).told, { code: 0, stdout: 'gemini-x\n' })
   const zai = routes({ '/api/paas/v4/models': json(200, { data: [{ id: 'glm' }] }) })
   t.match((await list(t, 'zai', zai)).told, { code: 0, stdout: 'glm\n' })
+})
+
+t.test('a cloud is asked as it wants to be', async t => {
+  const env = { AWS_REGION: 'eu-west-1' }
+  const pair = { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' }
+  const more = `, api_key: "${pair.accessKeyId}:${pair.secretAccessKey}"`
+  const models = { '/openai/v1/models': json(200, { data: [{ id: 'openai.gpt-oss' }] }) }
+  const { told, upstream } = await list(t, 'bedrock', routes(models), { more, env })
+  t.match(told, { code: 0, stdout: 'openai.gpt-oss\n' })
+  const { method = '', url = '', headers = {} } = upstream.requests[0] ?? {}
+  const date = String(headers['x-amz-date'])
+  const at = new Date(date.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'))
+  const own = signV4(
+    { method, path: url, host: String(headers.host), headers: [], body: [] },
+    pair,
+    'eu-west-1',
+    'bedrock',
+    at
+  )
+  t.equal(headers['authorization'], own.at(-1))
+
+  const vertex = routes({
+    '/token': json(200, { access_token: 'ya29.cli', expires_in: 60 }),
+    '/v1/projects/proj/locations/global/publishers/google/models': json(200, { models: [{ name: 'gemini' }] })
+  })
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the reference of a configuration.
+  const asked = await list(t, 'vertex-ai', vertex, { more: ', api_key: "${FOLDER}/key.json"' })
+  t.match(asked.told, { code: 0, stdout: 'gemini\n' })
+  t.equal(asked.upstream.requests.at(-1)?.headers['authorization'], 'Bearer ya29.cli')
+  const refused = await list(t, 'vertex-ai', json(400, { error: 'invalid_grant' }), {
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the reference of a configuration.
+    more: ', api_key: "${FOLDER}/key.json"'
+  })
+  t.match(refused.told, { code: 1, stderr: /gave no access token \(400, invalid_grant\)/ })
+  t.notMatch(refused.told.stderr, /PRIVATE|eyJ/)
 })
 
 t.test('what cannot be asked says what is missing', async t => {

@@ -14,8 +14,10 @@ export class Secrets {
     const found = new Set<string>()
     collect(config, redacted(config), found)
     for (const preset of Object.values(PRESETS) as Preset[]) {
-      const value = preset.keyVariable === undefined ? undefined : env[preset.keyVariable]
-      if (value !== undefined) found.add(value)
+      for (const variable of [preset.keyVariable, ...(preset.secretVariables ?? [])]) {
+        const value = variable === undefined ? undefined : env[variable]
+        if (value !== undefined) found.add(value)
+      }
     }
     // The longest first: one secret may begin with another.
     this.#values = [...found].filter(value => value.length >= SHORTEST).sort((a, b) => b.length - a.length)

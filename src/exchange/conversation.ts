@@ -1,6 +1,6 @@
 import { Failure } from '../chat/failure.ts'
 import type { ChatRequest } from '../chat/request.ts'
-import type { ClientSide, EncodeContext, StreamEncoder, Translator } from '../dialects/dialect.ts'
+import type { ClientSide, DialectName, EncodeContext, StreamEncoder, Translator } from '../dialects/dialect.ts'
 import { parseJson } from '../lib/json-repair.ts'
 import { menderFor } from '../quirks/quirks.ts'
 import { stabilisePrompt } from '../quirks/stable-prompt.ts'
@@ -51,9 +51,13 @@ export class Conversation {
     return this.#voice
   }
 
-  /** The conversation as this target is asked it. */
-  for(target: Target, model: string): ChatRequest | Failure {
-    const { chat } = this
+  /** The conversation as this target is asked it in that dialect. */
+  for(target: Target, model: string, dialect: DialectName): ChatRequest | Failure {
+    const { chat: said } = this
+    if (said instanceof Failure) return said
+    const isForeign = dialect !== this.#inbound.dialect
+    this.#isKept = isForeign && isToBeKept(said, this.#inbound)
+    const chat = isForeign ? continued(said, this.#inbound, this.#stored) : said
     if (chat instanceof Failure) return chat
     const { maxTokens } = chat
     const limit = target.maxTokens === undefined ? maxTokens : Math.min(maxTokens ?? target.maxTokens, target.maxTokens)
@@ -66,7 +70,9 @@ export class Conversation {
     const context = this.#contextOf(chat)
     // What an earlier attempt began and never sent is forgotten.
     if (!this.#hasSpoken || this.#voice === undefined) this.#voice = this.#client.encodeStream(context)
-    const mender = menderFor(target.quirks, { tools: chat.tools, id: this.#inbound.id })
+    // Where none may be called, what looks like a call is text.
+    const tools = chat.toolChoice?.mode === 'none' ? [] : chat.tools
+    const mender = menderFor(target.quirks, { tools, id: this.#inbound.id })
     return new Translation({
       client: this.#client,
       upstream,
@@ -83,9 +89,8 @@ export class Conversation {
     if (body === undefined) return new Failure('invalid-request', 'The body is not JSON.')
     const chat = this.#client.decodeRequest(body)
     if (chat instanceof Failure) return chat
-    this.#isKept = isToBeKept(chat, this.#inbound)
     // Gemini says in the path whether it is a stream.
-    return continued({ ...chat, stream: this.#inbound.stream }, this.#inbound, this.#stored)
+    return { ...chat, stream: this.#inbound.stream }
   }
 
   #contextOf(chat: ChatRequest): EncodeContext {

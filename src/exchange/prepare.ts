@@ -1,7 +1,8 @@
 import { Failure } from '../chat/failure.ts'
 import type { ChatRequest } from '../chat/request.ts'
-import type { ClientSide, DialectName, EncodedRequest } from '../dialects/dialect.ts'
+import type { ClientSide, EncodedRequest } from '../dialects/dialect.ts'
 import { DIALECTS } from '../dialects/index.ts'
+import { applyQuirks } from '../providers/quirks.ts'
 import { operationPath, type Surface } from '../providers/surface.ts'
 import { translateEmbeddings } from '../relay/embeddings.ts'
 import { OneShot } from '../relay/one-shot.ts'
@@ -104,9 +105,9 @@ export class Preparation {
     const conversation = this.#conversation
     if (surface === undefined || upstream === undefined || conversation === undefined)
       return cannotSpeak(target, this.#inbound)
-    const chat = conversation.for(target, model)
+    const chat = conversation.for(target, model, surface.dialect)
     if (chat instanceof Failure) return chat
-    const encoded = this.#encoded(chat, target, surface.dialect)
+    const encoded = this.#encoded(chat, target, surface)
     if (encoded instanceof Failure) return encoded
     const translation = conversation.wayBack(chat, upstream, target)
     const path =
@@ -116,13 +117,16 @@ export class Preparation {
     return { surface, path, body: [json(encoded.body)], dropped: encoded.dropped, translation }
   }
 
-  #encoded(chat: ChatRequest, target: Target, dialect: DialectName): EncodedRequest | Failure {
-    const encoded = DIALECTS[dialect].translate?.encodeRequest(chat, target.flavour)
+  #encoded(chat: ChatRequest, target: Target, { dialect, quirks }: Surface): EncodedRequest | Failure {
+    const asked = dialect === 'openai-responses' && this.#inbound.dialect !== dialect ? unstored(chat) : chat
+    const encoded = DIALECTS[dialect].translate?.encodeRequest(asked, target.flavour)
     if (encoded === undefined) return cannotSpeak(target, this.#inbound)
-    if (encoded instanceof Failure || encoded.dropped.length === 0 || target.onUnsupported === 'warn') return encoded
-    if (target.onUnsupported === 'drop') return { body: encoded.body, dropped: [] }
-    const [field = ''] = encoded.dropped
-    const message = `${target.place} cannot be told: ${encoded.dropped.join(', ')}.`
+    if (encoded instanceof Failure) return encoded
+    const { body } = encoded
+    const dropped = quirks === undefined ? encoded.dropped : [...encoded.dropped, ...applyQuirks(body, quirks)].sort()
+    if (dropped.length === 0 || target.onUnsupported !== 'reject') return { body, dropped }
+    const [field = ''] = dropped
+    const message = `${target.place} cannot be told: ${dropped.join(', ')}.`
     return new Failure('unsupported', message, {
       field,
       recommendations: ['Leave it out, or say `on_unsupported: warn` on the entry.']
@@ -146,9 +150,9 @@ export class Preparation {
   }
 
   #counted(target: Target, model: string): Prepared | Known | Failure {
-    const chat = this.#conversation?.for(target, model)
-    if (chat === undefined || chat instanceof Failure) return chat ?? cannotSpeak(target, this.#inbound)
     for (const surface of target.surfaces) {
+      const chat = this.#conversation?.for(target, model, surface.dialect)
+      if (chat === undefined || chat instanceof Failure) return chat ?? cannotSpeak(target, this.#inbound)
       const encoded = DIALECTS[surface.dialect].translate?.encodeRequest(chat, target.flavour)
       if (encoded === undefined || encoded instanceof Failure) continue
       const request = countRequest(surface.dialect, model, encoded.body)
@@ -173,6 +177,11 @@ export class Preparation {
 function clientOf({ dialect, operation }: Inbound): ClientSide | undefined {
   const { translate, completions } = DIALECTS[dialect]
   return operation === 'completions' ? completions : translate
+}
+
+/** OpenAI keeps answers unless it is told not to, and only its own clients can know that it does. */
+function unstored(chat: ChatRequest): ChatRequest {
+  return { ...chat, extra: { ...chat.extra, 'openai-responses': { store: false } } }
 }
 
 function geminiPath(model: string, action: string): string {

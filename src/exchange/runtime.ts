@@ -5,7 +5,7 @@ import { parseSize } from '../lib/size.ts'
 import type { Wire } from '../lib/wire.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { type Preset, presetOf } from '../providers/presets.ts'
-import { surfacesOf } from '../providers/surface.ts'
+import { reach } from '../providers/reach.ts'
 import type { Quirk } from '../quirks/quirks.ts'
 import { Glob } from '../routing/glob.ts'
 import { HealthBook } from '../routing/health.ts'
@@ -229,18 +229,12 @@ interface Upstream {
 function compileTarget(route: string, upstream: Upstream, environment: Compiling, warnings: string[]): Target | string {
   const preset: Preset | undefined = presetOf(upstream.provider)
   if (preset === undefined) return `the provider \`${upstream.provider}\` is not known`
-  const address = upstream.apiBase ?? preset.apiBase
-  if (address === undefined)
-    return `\`api_base\` is missing: the provider \`${upstream.provider}\` has no address of its own`
-  if (!URL.canParse(address)) return '`api_base` is not a URL'
-  const url = new URL(address)
-  const apiKey =
-    upstream.apiKey ?? (preset.keyVariable === undefined ? undefined : environment.variables[preset.keyVariable])
-  if (apiKey === undefined && preset.keyVariable !== undefined && upstream.apiBase === undefined) {
-    warnings.push(
-      `${upstream.provider}: no api_key, and ${preset.keyVariable} is not set; ${preset.title} will refuse requests`
-    )
-  }
+  const { provider, apiBase, apiKey, headers, dialect } = upstream
+  const wanted = { provider, apiBase, apiKey, headers, dialect, model: upstream.model ?? route }
+  const reached = reach(preset, wanted, environment)
+  if (typeof reached === 'string') return reached
+  const { url, surfaces, credential, warning } = reached
+  if (warning !== undefined) warnings.push(warning)
   const demo = upstream.provider === 'demo'
   const name = `${upstream.label}/${upstream.model ?? route}`
   const free = demo || preset.local === true
@@ -252,7 +246,7 @@ function compileTarget(route: string, upstream: Upstream, environment: Compiling
     place: demo ? 'demo' : `${upstream.label} (${url.origin})`,
     origin: url.origin,
     wire: demo ? environment.demo : environment.wireTo(url.origin),
-    surfaces: surfacesOf(preset, url, apiKey, upstream.headers, upstream.dialect),
+    surfaces,
     maxTokens: upstream.maxTokens,
     maxTokensField: preset.maxTokensField ?? 'max_tokens',
     flavour,
@@ -266,8 +260,8 @@ function compileTarget(route: string, upstream: Upstream, environment: Compiling
     tags: upstream.tags,
     ...upstream.limits,
     cost: costOf(upstream.price, free),
-    keyed: apiKey !== undefined && apiKey !== '',
-    state: environment.health.state(name, identityOf(name, url, apiKey)),
+    keyed: credential !== undefined && credential !== '',
+    state: environment.health.state(name, identityOf(name, url, credential)),
     series: environment.metrics.target(name, route, upstream.provider)
   })
 }

@@ -46,9 +46,19 @@ export class StoredResponses {
   }
 }
 
+/** Part of the conversation that lies with OpenAI, and with nobody else. */
+const ELSEWHERE = ['conversation', 'prompt'] as const
+
+function keptElsewhere(field: string): Failure {
+  const message = `${field}: this model is served by an upstream that keeps none; send the whole conversation as \`input\`.`
+  return new Failure('unsupported', message, { field })
+}
+
 /** Puts before a request what it goes on from. The gateway keeps answers itself, so no upstream has to be told. */
 export function continued(chat: ChatRequest, inbound: Inbound, responses: StoredResponses): ChatRequest | Failure {
   const { previous_response_id: previous, store: _, ...own } = chat.extra?.[NAME] ?? {}
+  const elsewhere = ELSEWHERE.find(field => own[field] !== undefined && own[field] !== null)
+  if (elsewhere !== undefined) return keptElsewhere(elsewhere)
   const { [NAME]: __, ...others } = chat.extra ?? {}
   const asked = { ...chat, extra: Object.keys(own).length > 0 ? { ...others, [NAME]: own } : others }
   if (typeof previous !== 'string') return asked

@@ -161,7 +161,8 @@ function chosen(
 ): Choice | Failure {
   for (const target of targets) {
     const surface = surfaceFor(target, 'openai-chat')
-    if (surface === undefined || target.provider === 'demo') continue
+    // What is signed or shaped when it is sent cannot pass byte for byte.
+    if (surface === undefined || surface.finish !== undefined || target.provider === 'demo') continue
     const model = resolved === undefined ? undefined : upstreamModel(target, resolved.asked, resolved.captured)
     return { target, surface, route: resolved?.route.name, asked, model }
   }
