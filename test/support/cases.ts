@@ -263,6 +263,9 @@ function lostSettings(before: ChatRequest, after: ChatRequest): Loss[] {
 /** Not to think is what a model does that cannot, and `adaptive` leaves it to the model. */
 const isThinking = ({ reasoning }: ChatRequest): boolean => reasoning?.mode === 'on'
 
+/** How a dialect cuts what it says: which role a block had, and which item it was. */
+const FORM: ReadonlySet<string> = new Set(['role', 'item', 'part', 'added', 'namespace'])
+
 /** Of system's blocks only what they are marked with: their number and their role is each dialect's own. */
 function lostExtras(before: ChatRequest, after: ChatRequest): Loss[] {
   const kept = new Set(
@@ -272,7 +275,7 @@ function lostExtras(before: ChatRequest, after: ChatRequest): Loss[] {
   )
   return extrasOf(before)
     .flatMap(marksOf)
-    .filter(([dialect, key, mark]) => !kept.has(mark) && !(dialect === 'openai-chat' && key === 'role'))
+    .filter(([, key, mark]) => !kept.has(mark) && !FORM.has(key))
     .map(([dialect, key]) => {
       const escaped = key
         .slice(0, 40)
