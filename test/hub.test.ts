@@ -303,6 +303,17 @@ t.test('what a local model wrote as text becomes what it meant', async t => {
   }
 })
 
+t.test('a Gemini client that asks for no events gets one JSON array', async t => {
+  const upstream = await demoUpstream()
+  const gateway = await through(t, upstream, { provider: 'custom', dialect: 'openai-chat' })
+  const ask = { contents: [{ role: 'user', parts: [{ text: 'hi' }] }] }
+  const answer = await post(`${gateway.url}/v1beta/models/m:streamGenerateContent`, ask)
+  t.match(answer.headers['content-type'], /^application\/json/)
+  const frames = JSON.parse(answer.text) as { candidates?: { finishReason?: string }[] }[]
+  t.ok(frames.length > 2)
+  t.equal(frames.at(-1)?.candidates?.[0]?.finishReason, 'STOP')
+})
+
 t.test('an upstream that answers in the other form is understood', async t => {
   const whole = JSON.stringify({ choices: [{ index: 0, message: { content: 'whole' }, finish_reason: 'stop' }] })
   const streamed = `${CHUNK({ content: 'streamed' })}${CHUNK({}, 'stop')}data: [DONE]\n\n`

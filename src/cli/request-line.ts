@@ -22,6 +22,7 @@ export function jsonLine(record: CallRecord, level: CallLevel, more: Readonly<Re
   if (record.usage !== undefined) line += `,"in":${record.usage.input},"out":${record.usage.output}`
   line += `,"attempts":${record.attempts.length}`
   if (record.clientGone) line += ',"client_gone":true'
+  if (record.dropped.length > 0) line += `,"dropped":${JSON.stringify(record.dropped)}`
   if (record.failure !== undefined) line += `,"failure":"${record.failure}"`
   for (const name in more) line += `,"${name}":${JSON.stringify(more[name])}`
   return `${line},"msg":"request"}\n`
@@ -43,6 +44,7 @@ export function prettyLine(
     ...(usage === undefined ? [] : [`${usage.input} in, ${usage.output} out`]),
     ...(record.attempts.length > 1 ? [`${record.attempts.length} attempts`] : []),
     ...(record.clientGone ? ['client gone'] : []),
+    ...(record.dropped.length > 0 ? [`left out ${record.dropped.map(printable).join(', ')}`] : []),
     ...(record.failure === undefined ? [] : [record.failure])
   ]
   const time = colors.gray(new Date(record.at).toTimeString().slice(0, 8))

@@ -32,6 +32,8 @@ export interface Dialect {
   readonly translate?: Translator
   /** The clients of another operation whose answers a chat can give. */
   readonly completions?: ClientSide
+  /** Its clients that want a stream as one JSON array. */
+  readonly array?: ClientSide
 }
 
 /**

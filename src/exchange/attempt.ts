@@ -37,7 +37,6 @@ type Mode = 'waiting' | 'unsure' | 'error' | 'whole' | 'frames' | 'gather' | 'ra
 /** An answer longer than this is not kept whole. */
 const MAX_WHOLE = 8 * 1024 * 1024
 const MAX_ERROR = 64 * 1024
-const EVENTS = 'text/event-stream; charset=utf-8'
 
 export interface AttemptSettings {
   readonly target: Target
@@ -131,7 +130,7 @@ export class Attempt implements CallReceiver {
         })
       )
     }
-    this.#headers = { ...this.#headers, 'content-type': kind === 'events' ? EVENTS : 'application/json' }
+    this.#headers = { ...this.#headers, 'content-type': kind === 'events' ? 'text/event-stream' : 'application/json' }
     this.#receive(kind)
     this.#take(chunk)
   }
@@ -201,7 +200,7 @@ export class Attempt implements CallReceiver {
       if (looksWhole(bytes)) return this.#answer(bytes)
       return this.#owner.failed(this.#wrong('gave an answer that is no JSON, or not all of it'))
     }
-    if (!this.#stream) return this.#answer(translation.answer(bytes))
+    if (!this.#stream) return this.#await(translation.answer(bytes))
     const said = translation.answerStream(bytes)
     this.#passTranslated(said)
     if (said.failure === undefined) this.#owner.finish(translation.usage, undefined)
@@ -212,6 +211,12 @@ export class Attempt implements CallReceiver {
     if (packing === undefined) return bytes
     this.#headers = { ...this.#headers, 'content-encoding': undefined }
     return unpack(bytes, packing)
+  }
+
+  /** Hooks may take their time over an answer. */
+  #await(bytes: Buffer | Failure | Promise<Buffer | Failure>): void {
+    if (bytes instanceof Promise) void bytes.then(late => this.#answer(late))
+    else this.#answer(bytes)
   }
 
   #answer(bytes: Buffer | Failure): void {
@@ -230,17 +235,24 @@ export class Attempt implements CallReceiver {
 
   #endGathered(): void {
     const translation = this.#translation
-    if (translation !== undefined && this.#gather(translation.end())) this.#answer(translation.gathered())
+    if (translation !== undefined && this.#gather(translation.end())) this.#await(translation.gathered())
   }
 
   #wrong(what: string, failure?: Failure): Failure {
+    const refusal = this.#translation?.refusal
+    if (refusal !== undefined && refusal === failure) return refusal
     return new Failure(failure?.kind ?? 'upstream-failed', `${this.target.place} ${what}`, failure?.details ?? {})
   }
 
   #passTranslated({ text, failure }: Translated): void {
     // A stream that fails with its first event has sent nothing yet, so it can still be a proper status.
     if (text !== '' && !(failure !== undefined && !this.#begun)) {
-      if (!this.#begun) this.#owner.begin(this.#status, { ...this.#headers, 'content-type': EVENTS }, undefined)
+      if (!this.#begun)
+        this.#owner.begin(
+          this.#status,
+          { ...this.#headers, 'content-type': this.#translation?.streamType ?? '' },
+          undefined
+        )
       this.#begun = true
       this.#owner.write(Buffer.from(text))
     }

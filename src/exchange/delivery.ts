@@ -12,6 +12,7 @@ export interface DeliveryOwner {
   ownHeaders(): string[]
 }
 
+const EVENTS = 'text/event-stream'
 const STREAM_HEADERS = ['cache-control', 'no-cache', 'x-accel-buffering', 'no']
 /** Clients that are not told when to come back do at once, or never. */
 const COME_BACK: ReadonlySet<number> = new Set([429, 503, 529])
@@ -50,7 +51,7 @@ export class Delivery {
   begin(status: number, upstream: WireHeaders, length: number | undefined): void {
     this.firstByteAt = performance.now()
     this.answering = true
-    this.#framed ||= length === undefined && String(upstream['content-type']).startsWith('text/event-stream')
+    this.#framed ||= length === undefined && String(upstream['content-type']).startsWith(EVENTS)
     if (this.begun) return
     this.begun = true
     const headers = this.#owner.ownHeaders()
@@ -86,8 +87,9 @@ export class Delivery {
     if (sign === '') return false
     if (!this.begun) {
       this.begun = true
-      this.#framed = true
-      this.#head(200, [...this.#owner.ownHeaders(), 'content-type', 'text/event-stream', ...STREAM_HEADERS])
+      const { streamType } = this.#preparation
+      this.#framed = streamType.startsWith(EVENTS)
+      this.#head(200, [...this.#owner.ownHeaders(), 'content-type', streamType, ...STREAM_HEADERS])
     }
     this.write(Buffer.from(sign))
     attempt?.speakThrough(() => this.#preparation.ownWay(attempt.target))

@@ -1,5 +1,6 @@
 import type { FailureKind } from '../chat/failure.ts'
 import type { Usage } from '../chat/usage.ts'
+import type { MendCounts } from '../quirks/mend.ts'
 
 export interface AttemptRecord {
   readonly target: string
@@ -26,6 +27,8 @@ export interface CallRecord {
   readonly usage: Usage | undefined
   /** What the upstream's dialect could not say, as field paths. */
   readonly dropped: readonly string[]
+  /** What the model wrote in another form than it meant. */
+  readonly mended?: MendCounts
   /** In line or between tries; absent when it waited for nothing. */
   readonly waitedMilliseconds?: number
   readonly firstByteMilliseconds: number | undefined

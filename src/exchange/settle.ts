@@ -2,6 +2,8 @@ import type { Metrics } from '../metrics/metrics.ts'
 import type { CallSeries } from '../metrics/series.ts'
 import type { CallRecord } from './record.ts'
 
+const MENDED = ['textCalls', 'thinking', 'repaired', 'unrepaired'] as const
+
 /** Counts what became of a request. Called once for each, after its last byte. */
 export function count(record: CallRecord, series: CallSeries, metrics: Metrics): void {
   const { usage, stream, milliseconds, firstByteMilliseconds: firstByte } = record
@@ -9,6 +11,9 @@ export function count(record: CallRecord, series: CallSeries, metrics: Metrics):
   series.duration.observe(milliseconds / 1000)
   metrics.overhead.observe(record.overheadMilliseconds / 1000)
   if (firstByte !== undefined && stream) series.firstToken.observe(firstByte / 1000)
+  const target = record.attempts.at(-1)?.target
+  if (record.mended !== undefined && target !== undefined)
+    for (const kind of MENDED) metrics.mended(target, kind, record.mended[kind])
   if (usage === undefined) return
   series.inputTokens.observe(usage.input)
   series.outputTokens.observe(usage.output)

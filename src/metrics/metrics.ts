@@ -1,15 +1,12 @@
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { CallSeries, type Count, countIn, Distribution, STATUS_CLASSES, TargetSeries } from './series.ts'
+import { conventional, histogram, statusesOf, type Value } from './exposition.ts'
+import { CallSeries, type Count, Distribution, TargetSeries } from './series.ts'
 import { METRICS, type MetricName, type MetricRow } from './table.ts'
+import { Tally } from './tally.ts'
 
-const MAX_DROPPED_FIELDS = 300
-
-type Labels = Record<string, string>
-interface Value {
-  value: number
-  labels: Labels
-  metricName?: string
-}
+/** Names that clients and hooks choose: so many are told apart. */
+const MAX_CHOSEN = 300
+const MAX_NAME = 80
 
 /** What a target's gauges show. */
 export interface TargetLoad {
@@ -26,10 +23,16 @@ export class Metrics {
   /** By target; asked when somebody scrapes. */
   targets: () => ReadonlyMap<string, TargetLoad> = () => new Map()
   readonly overhead = new Distribution(METRICS.gateway_overhead_seconds.buckets)
-  readonly streamAborts = new Map<string, Count>()
-  readonly reloads = new Map<string, Count>()
-  readonly fallbacks = new Map<string, Count>()
-  readonly #dropped = new Map<string, Count>()
+  #rejected = false
+  readonly #streamAborts = new Tally(METRICS.gateway_stream_aborts_total.labels)
+  readonly #reloads = new Tally(METRICS.gateway_config_reloads_total.labels)
+  readonly #fallbacks = new Tally(METRICS.gateway_fallbacks_total.labels)
+  readonly #dropped = new Tally(METRICS.gateway_translation_dropped_total.labels, MAX_CHOSEN)
+  readonly #mended = new Tally(METRICS.gateway_mended_total.labels)
+  readonly #hookErrors = new Tally(METRICS.gateway_hook_errors_total.labels)
+  readonly #hookEvents = new Tally(METRICS.gateway_hook_events_total.labels, MAX_CHOSEN)
+  /** By hook, then by phase. */
+  readonly #hooks = new Map<string, Map<string, Distribution>>()
   /** By target, then by reason. */
   readonly #attempts = new Map<string, Map<string, Count>>()
   /** By model, provider and endpoint: targets that share a name share these. */
@@ -38,15 +41,11 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry })
+    const sources = this.#sources()
     for (const name of Object.keys(METRICS) as MetricName[]) {
-      const row: MetricRow = METRICS[name]
-      const metric = {
-        name,
-        help: row.help,
-        type: row.type,
-        aggregator: 'sum',
-        get: async () => ({ name, help: row.help, type: row.type, values: this.#values(name) })
-      }
+      const { help, type }: MetricRow = METRICS[name]
+      const get = async () => ({ name, help, type, values: sources[name]() })
+      const metric = { name, help, type, aggregator: 'sum', get }
       this.#registry.registerMetric(metric as unknown as Parameters<Registry['registerMetric']>[0])
     }
   }
@@ -72,23 +71,49 @@ export class Metrics {
   }
 
   streamAborted(by: 'client' | 'upstream' | 'gateway'): void {
-    countIn(this.streamAborts, by).add()
+    this.#streamAborts.add([by])
   }
 
   reloaded(result: 'accepted' | 'rejected' | 'unchanged'): void {
-    countIn(this.reloads, result).add()
+    this.#rejected = result === 'rejected'
+    this.#reloads.add([result])
   }
 
   fellBack(from: string, to: string, reason: string): void {
-    countIn(this.fallbacks, JSON.stringify([from, to, reason])).add()
+    this.#fallbacks.add([from, to, reason])
   }
 
-  /** Field names come from clients: the first few hundred are told apart. */
+  /** Field names come from clients. */
   droppedField(from: string, to: string, field: string): void {
-    const plain = field.replace(/\[\d+\]/g, '[]').slice(0, 80)
-    const key = JSON.stringify([from, to, plain])
-    const known = this.#dropped.has(key) || this.#dropped.size < MAX_DROPPED_FIELDS
-    countIn(this.#dropped, known ? key : JSON.stringify([from, to, 'other'])).add()
+    this.#dropped.add([from, to, field.replace(/\[\d+\]/g, '[]').slice(0, MAX_NAME)])
+  }
+
+  mended(target: string, kind: string, times: number): void {
+    if (times > 0) this.#mended.add([target, kind], times)
+  }
+
+  /** Found once for each hook and phase. */
+  hookDuration(hook: string, phase: string): Distribution {
+    let phases = this.#hooks.get(hook)
+    if (phases === undefined) {
+      phases = new Map()
+      this.#hooks.set(hook, phases)
+    }
+    let duration = phases.get(phase)
+    if (duration === undefined) {
+      duration = new Distribution(METRICS.gateway_hook_duration_seconds.buckets)
+      phases.set(phase, duration)
+    }
+    return duration
+  }
+
+  hookFailed(hook: string): void {
+    this.#hookErrors.add([hook])
+  }
+
+  /** A hook may say anything; counters only go up. */
+  hookCounted(hook: string, event: string, amount: number): void {
+    if (Number.isFinite(amount) && amount > 0) this.#hookEvents.add([hook, String(event).slice(0, MAX_NAME)], amount)
   }
 
   get contentType(): string {
@@ -100,89 +125,61 @@ export class Metrics {
     return this.#registry.metrics()
   }
 
+  /** Where each row of the table gets its numbers from when somebody scrapes. */
+  #sources(): Readonly<Record<MetricName, () => Value[]>> {
+    const attempts = () => [...this.#attempts].flatMap(([target, reasons]) => attemptsAt(target, reasons))
+    const overhead = () => histogram('gateway_overhead_seconds', { phase: 'before_upstream' }, this.overhead)
+    return {
+      gateway_requests_total: () => [...this.#calls.values()].flatMap(statusesOf),
+      gateway_overhead_seconds: overhead,
+      gateway_upstream_attempts_total: attempts,
+      gateway_fallbacks_total: () => this.#fallbacks.values(),
+      gateway_target_cooling: () => this.#gauges('cooling'),
+      gateway_target_queue: () => this.#gauges('waiting'),
+      gateway_target_inflight: () => this.#gauges('inflight'),
+      gateway_inflight: () => [{ value: this.inflight, labels: {} }],
+      gateway_stream_aborts_total: () => this.#streamAborts.values(),
+      gateway_translation_dropped_total: () => this.#dropped.values(),
+      gateway_mended_total: () => this.#mended.values(),
+      gateway_hook_duration_seconds: () => this.#hookDurations(),
+      gateway_hook_errors_total: () => this.#hookErrors.values(),
+      gateway_hook_events_total: () => this.#hookEvents.values(),
+      gateway_config_reloads_total: () => this.#reloads.values(),
+      gateway_config_generation: () => [{ value: this.generation, labels: {} }],
+      gateway_config_rejected: () => [{ value: this.#rejected ? 1 : 0, labels: {} }],
+      gen_ai_client_operation_duration_seconds: () => this.#ofCalls('gen_ai_client_operation_duration_seconds', 'duration'),
+      gen_ai_server_time_to_first_token_seconds: () =>
+        this.#ofCalls('gen_ai_server_time_to_first_token_seconds', 'firstToken'),
+      gen_ai_server_time_per_output_token_seconds: () =>
+        this.#ofCalls('gen_ai_server_time_per_output_token_seconds', 'perToken'),
+      gen_ai_client_token_usage: () => [
+        ...this.#ofCalls('gen_ai_client_token_usage', 'inputTokens', 'input'),
+        ...this.#ofCalls('gen_ai_client_token_usage', 'outputTokens', 'output')
+      ]
+    }
+  }
+
   #gauges(of: keyof TargetLoad): Value[] {
     return [...this.targets()].map(([target, load]) => ({ value: load[of], labels: { target } }))
   }
 
-  #values(name: MetricName): Value[] {
-    switch (name) {
-      case 'gateway_requests_total':
-        return [...this.#calls.values()].flatMap(call =>
-          call.statuses.flatMap((count, index) =>
-            count.value === 0
-              ? []
-              : [{ value: count.value, labels: { ...placeOf(call), status: STATUS_CLASSES[index] ?? '' } }]
-          )
-        )
-      case 'gateway_overhead_seconds':
-        return histogram(name, { phase: 'before_upstream' }, this.overhead)
-      case 'gateway_upstream_attempts_total':
-        return [...this.#attempts].flatMap(([target, reasons]) =>
-          [...reasons].map(([reason, count]) => ({
-            value: count.value,
-            labels: { target, outcome: reason === 'ok' ? 'success' : 'failure', reason }
-          }))
-        )
-      case 'gateway_fallbacks_total':
-        return [...this.fallbacks].map(([key, count]) => {
-          const [from = '', to = '', reason = ''] = JSON.parse(key) as string[]
-          return { value: count.value, labels: { from, to, reason } }
-        })
-      case 'gateway_translation_dropped_total':
-        return [...this.#dropped].map(([key, count]) => {
-          const [from = '', to = '', field = ''] = JSON.parse(key) as string[]
-          return { value: count.value, labels: { from, to, field } }
-        })
-      case 'gateway_target_cooling':
-        return this.#gauges('cooling')
-      case 'gateway_target_queue':
-        return this.#gauges('waiting')
-      case 'gateway_target_inflight':
-        return this.#gauges('inflight')
-      case 'gateway_inflight':
-        return [{ value: this.inflight, labels: {} }]
-      case 'gateway_stream_aborts_total':
-        return counted(this.streamAborts, 'by')
-      case 'gateway_config_reloads_total':
-        return counted(this.reloads, 'result')
-      case 'gateway_config_generation':
-        return [{ value: this.generation, labels: {} }]
-      case 'gen_ai_client_operation_duration_seconds':
-        return [...this.#calls.values()].flatMap(call => histogram(name, conventional(call), call.duration))
-      case 'gen_ai_server_time_to_first_token_seconds':
-        return [...this.#calls.values()].flatMap(call => histogram(name, conventional(call), call.firstToken))
-      case 'gen_ai_server_time_per_output_token_seconds':
-        return [...this.#calls.values()].flatMap(call => histogram(name, conventional(call), call.perToken))
-      case 'gen_ai_client_token_usage':
-        return [...this.#calls.values()].flatMap(call => [
-          ...histogram(name, { ...conventional(call), gen_ai_token_type: 'input' }, call.inputTokens),
-          ...histogram(name, { ...conventional(call), gen_ai_token_type: 'output' }, call.outputTokens)
-        ])
-    }
+  #hookDurations(): Value[] {
+    return [...this.#hooks].flatMap(([hook, phases]) =>
+      [...phases].flatMap(([phase, duration]) => histogram('gateway_hook_duration_seconds', { hook, phase }, duration))
+    )
+  }
+
+  #ofCalls(name: MetricName, of: CallDistribution, tokens?: 'input' | 'output'): Value[] {
+    const type = tokens === undefined ? {} : { gen_ai_token_type: tokens }
+    return [...this.#calls.values()].flatMap(call => histogram(name, { ...conventional(call), ...type }, call[of]))
   }
 }
 
-function placeOf(call: CallSeries): Labels {
-  return { model: call.model, provider: call.provider, endpoint: call.endpoint }
-}
+type CallDistribution = 'duration' | 'firstToken' | 'perToken' | 'inputTokens' | 'outputTokens'
 
-function conventional(call: CallSeries): Labels {
-  return { gen_ai_operation_name: call.endpoint, gen_ai_provider_name: call.provider, gen_ai_request_model: call.model }
-}
-
-function counted(counts: ReadonlyMap<string, Count>, label: string): Value[] {
-  return [...counts].map(([key, count]) => ({ value: count.value, labels: { [label]: key } }))
-}
-
-function histogram(name: string, labels: Labels, distribution: Distribution): Value[] {
-  if (distribution.count === 0) return []
-  let below = 0
-  const values: Value[] = distribution.buckets.map((bound, index) => {
-    below += distribution.counts[index] ?? 0
-    return { metricName: `${name}_bucket`, labels: { ...labels, le: String(bound) }, value: below }
-  })
-  values.push({ metricName: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: distribution.count })
-  values.push({ metricName: `${name}_sum`, labels, value: distribution.sum })
-  values.push({ metricName: `${name}_count`, labels, value: distribution.count })
-  return values
+function attemptsAt(target: string, reasons: ReadonlyMap<string, Count>): Value[] {
+  return [...reasons].map(([reason, { value }]) => ({
+    value,
+    labels: { target, outcome: reason === 'ok' ? 'success' : 'failure', reason }
+  }))
 }

@@ -7,6 +7,7 @@ const DURATION = [
 const FIRST_TOKEN = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 60]
 const PER_TOKEN = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5]
 const TOKENS = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304]
+const HOOK = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const OVERHEAD = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1]
 
 export interface MetricRow {
@@ -54,8 +55,38 @@ export const METRICS = {
     help: 'Fields of a request that the dialect of the upstream cannot say.',
     labels: ['from', 'to', 'field']
   },
+  gateway_mended_total: {
+    type: 'counter',
+    help: 'What models wrote in another form than they meant: calls and thinking in the text, arguments mended or not.',
+    labels: ['target', 'kind']
+  },
+  gateway_hook_duration_seconds: {
+    type: 'histogram',
+    help: 'Time that a phase of a hook takes; of onEvent, all events of an answer together.',
+    labels: ['hook', 'phase'],
+    buckets: OVERHEAD
+  },
+  gateway_hook_errors_total: { type: 'counter', help: 'Mistakes of hooks, and phases that took too long.', labels: ['hook'] },
+  gateway_hook_events_total: { type: 'counter', help: 'What hooks count themselves.', labels: ['hook', 'event'] },
+  gateway_hook_duration_seconds: {
+    type: 'histogram',
+    help: 'Time that a hook took in one phase of a call; all events of a stream are one.',
+    labels: ['hook', 'phase'],
+    buckets: HOOK
+  },
+  gateway_hook_errors_total: {
+    type: 'counter',
+    help: 'Hooks that failed or took too long, whether they were skipped or ended the call.',
+    labels: ['hook']
+  },
+  gateway_hook_events_total: { type: 'counter', help: 'What hooks count themselves.', labels: ['hook', 'event'] },
   gateway_config_reloads_total: { type: 'counter', help: 'Attempts to load the configuration.', labels: ['result'] },
   gateway_config_generation: { type: 'gauge', help: 'Number of the configuration in force.', labels: [] },
+  gateway_config_rejected: {
+    type: 'gauge',
+    help: '1 while the configuration on disk is one that was refused, and an older one is in force.',
+    labels: []
+  },
   gen_ai_client_operation_duration_seconds: {
     type: 'histogram',
     help: 'Duration of a call, from the request to its last byte.',

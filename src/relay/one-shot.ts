@@ -11,6 +11,7 @@ interface Rewritten {
 /** The way back of an answer that never is a stream. */
 export class OneShot implements WayBack {
   readonly #rewrite: (body: unknown) => Rewritten | Failure
+  readonly streamType = 'application/json'
   usage: Usage | undefined
 
   constructor(rewrite: (body: unknown) => Rewritten | Failure) {

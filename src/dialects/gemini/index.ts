@@ -1,5 +1,6 @@
 import type { Dialect } from '../dialect.ts'
 import { decodeAnswer, encodeAnswer } from './answer.ts'
+import { array } from './array.ts'
 import { decodeFailure, encodeFailure, encodeFailureFrame } from './failure.ts'
 import { decodeRequest, encodeRequest } from './request.ts'
 import { decodeStream } from './stream.ts'
@@ -14,5 +15,6 @@ export const gemini: Dialect = {
   decodeFailure,
   readUsage,
   streamEnded,
-  translate: { decodeRequest, encodeRequest, decodeAnswer, encodeAnswer, decodeStream, encodeStream }
+  translate: { decodeRequest, encodeRequest, decodeAnswer, encodeAnswer, decodeStream, encodeStream },
+  array
 }
