@@ -13,11 +13,13 @@ import { upstreamHeaders } from './headers.ts'
 import { Heartbeat, type Patient } from './heartbeat.ts'
 import type { Client, Inbound } from './inbound.ts'
 import { Ladder, type Step, waitedInVain } from './ladder.ts'
+import { learn } from './learn.ts'
 import { type Known, Preparation, type Prepared } from './prepare.ts'
 import { advised, isModelMissing } from './recommend.ts'
 import type { AttemptRecord, CallRecord } from './record.ts'
 import type { Runtime } from './runtime.ts'
 import { count } from './settle.ts'
+import { type Candidate, candidatesOf, renderTrace } from './trace.ts'
 import { Wait, type Waiter } from './wait.ts'
 
 /** One request, from the body's last byte to the settled account. Nothing here waits: events drive it. */
@@ -41,6 +43,8 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
   #call: Call | undefined
   #model = ''
   #attempts: AttemptRecord[] = []
+  /** Who could have served it; kept for those who ask for a trace alone. */
+  #candidates: readonly Candidate[] | undefined
   /** The last failure, with the upstream's own words for it. */
   #lastFailure: Failure | undefined
   #lastAnswer: ErrorAnswer | undefined
@@ -75,6 +79,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     }
     this.#resolved = resolved
     this.#ladder = new Ladder(routes, resolved, ask, rules)
+    if (this.#inbound.trace === true) this.#candidates = candidatesOf(resolved, this.#ladder.ask, performance.now())
     this.#climb(this.#ladder, this.#ladder.next(performance.now()))
   }
 
@@ -303,7 +308,22 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
       'x-gateway-overhead-ms',
       this.#overhead.toFixed(2)
     )
+    if (this.#candidates !== undefined) headers.push('x-gateway-trace', this.#trace(this.#candidates))
     return headers
+  }
+
+  #trace(candidates: readonly Candidate[]): string {
+    const { model, id } = this.#inbound
+    const attempt = this.#open ? this.#attempt : undefined
+    return renderTrace({
+      id,
+      asked: model,
+      resolved: this.#resolved,
+      candidates,
+      attempts: this.#attempts,
+      answering: attempt && [attempt.target.name, Math.round(performance.now() - attempt.startedAt)],
+      waited: this.#waited
+    })
   }
 
   /** The attempt has ended: its slot goes to the next in line, and what it showed is remembered. */
@@ -314,7 +334,6 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     const now = performance.now()
     const milliseconds = Math.round(now - attempt.startedAt)
     const { target } = attempt
-    const { state } = target
     target.series.attempt(reason)
     this.#attempts.push({
       target: target.name,
@@ -322,17 +341,11 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
       milliseconds,
       ...(failure !== undefined && { message: failure.message })
     })
-    if (reason === 'ok') state.succeeded(milliseconds)
-    else if (failure !== undefined && saysSomething(failure)) {
-      const { kind, message, details } = failure
-      state.failed(kind, message, milliseconds, details.retryAfter, this.#runtime.rules.cooldown, now)
-    }
-    if (target.tpm !== undefined) {
-      const used = usage === undefined ? 0 : usage.input + usage.output
-      // A stream that broke has used what nobody tells: the estimate stands.
-      if (usage !== undefined || !this.#delivery.answering) state.tokens.add(used - this.#tokensAt(target), now)
-    }
-    state.release(this.#probe)
+    const { answering } = this.#delivery
+    const tokens = this.#tokensAt(target)
+    const ended = { ok: reason === 'ok', failure, usage, answering, milliseconds, tokens }
+    learn(target, ended, this.#runtime.rules.cooldown, now)
+    target.state.release(this.#probe)
   }
 
   #settle(usage: Usage | undefined, failure: Failure | undefined, clientGone = false): void {
@@ -380,11 +393,6 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
 
 /** How servers answer on a path that they do not have. */
 const CANNOT_COUNT: ReadonlySet<number> = new Set([404, 405])
-
-/** Neither a client's own mistake nor its leaving says anything about the target. */
-function saysSomething({ kind }: Failure): boolean {
-  return kind.startsWith('upstream-') && kind !== 'upstream-rejected'
-}
 
 /** A model's name goes into a header, and a client may have chosen it. */
 function headerSafe(text: string): string {

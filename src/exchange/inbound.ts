@@ -37,6 +37,8 @@ export interface Inbound {
   /** With its question mark, without credentials; empty when there is none. */
   readonly query: string
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** The administrator wants to be told how the answer came about. */
+  readonly trace?: boolean
   /** `performance.now()` when the body was complete. */
   readonly receivedAt: number
 }

@@ -37,6 +37,13 @@ export class Gate {
     return this.#refusePage(headers)
   }
 
+  /** Whether whoever asks is the administrator: has the master key or, where there is none, may ask at all. */
+  isMaster(headers: Headers, query: string, remoteAddress: string | undefined): boolean {
+    if (this.#expected === undefined) return this.refuse(headers, query, remoteAddress) === undefined
+    const presented = credentialOf(headers, query)
+    return presented !== undefined && this.#isKey(presented)
+  }
+
   /** The value for `access-control-allow-origin`, when the page behind a request may read the answer. */
   allowedOrigin(headers: Headers): string | undefined {
     const { origin } = headers
@@ -49,14 +56,17 @@ export class Gate {
     if (presented === undefined) {
       return unauthenticated(headers, 'No key was sent.', ['Send it as `Authorization: Bearer …` or `x-api-key: …`.'])
     }
-    if (presented === this.#known) return undefined
-    if (this.#expected === undefined || !timingSafeEqual(digest(presented), this.#expected)) {
-      return unauthenticated(headers, 'This key is not known here.', [
-        'The gateway’s key is auth.master_key in gateway.yaml.'
-      ])
-    }
+    if (this.#isKey(presented)) return undefined
+    return unauthenticated(headers, 'This key is not known here.', [
+      'The gateway’s key is auth.master_key in gateway.yaml.'
+    ])
+  }
+
+  #isKey(presented: string): boolean {
+    if (presented === this.#known) return true
+    if (this.#expected === undefined || !timingSafeEqual(digest(presented), this.#expected)) return false
     this.#known = presented
-    return undefined
+    return true
   }
 
   /** A page in a browser on this machine can reach loopback too: its origin, or the name it looked us up by, gives it away. */

@@ -20,6 +20,10 @@ export class Doors {
     return this.#current().refuse(request.headers, query, request.socket?.remoteAddress)
   }
 
+  isMaster(request: IncomingMessage, query: string): boolean {
+    return this.#current().isMaster(request.headers, query, request.socket?.remoteAddress)
+  }
+
   /** Headers of this request's answer that have nothing to do with what it says. */
   extraHeaders(request: IncomingMessage): string[] {
     const headers: string[] = []

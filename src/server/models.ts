@@ -84,6 +84,7 @@ function answer(gateway: Gateway, doors: Doors, request: FastifyRequest, reply: 
     // Gemini's clients put their key there, and others may by mistake; the upstream gets ours.
     query: query === '' ? query : queryWith(query, { key: undefined }),
     headers: raw.headers,
+    trace: raw.headers['x-gateway-trace'] === '1' && doors.isMaster(raw, asked.dialect === 'gemini' ? query : ''),
     receivedAt: performance.now()
   }
   reply.hijack()
