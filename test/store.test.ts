@@ -41,21 +41,9 @@ import { openStore, type Store } from '../src/store/store.ts'
 import { windowBounds } from '../src/store/windows.ts'
 import { temporaryFolder } from './support/process.ts'
 import { type PostgresService, postgresService, redisService } from './support/services.ts'
+import { bad, good, quiet } from './support/store.ts'
 
 t.setTimeout(300_000)
-
-const quiet = () => undefined
-
-/** Fails the test where a failure is not what it is about. */
-function good<Value>(value: Value | Failure): Value {
-  if (value instanceof Failure) throw new Error(`${value.kind}: ${value.message} ${String(value.details.cause ?? '')}`)
-  return value
-}
-
-function bad(value: unknown): Failure {
-  if (value instanceof Failure) return value
-  throw new Error('it did not fail')
-}
 
 const hmac = (secret: string) => createHmac('sha256', 'pepper').update(secret).digest()
 const newKey = (more: Partial<NewKey> = {}): NewKey => ({
@@ -144,8 +132,10 @@ t.test('PostgreSQL that gives little', async t => {
     t.match(await keyById(store, key.id), { id: key.id })
     await store.close()
   }
-  const refused = await openStore({ databaseUrl: `${limited}?sslmode=verify-full`, dataDir: '' }, quiet)
-  t.equal(bad(refused).kind, 'unavailable', 'who asks for TLS gets no plain connection')
+  for (const mode of ['verify-full', 'require']) {
+    const refused = await openStore({ databaseUrl: `${limited}?sslmode=${mode}`, dataDir: '' }, quiet)
+    t.equal(bad(refused).kind, 'unavailable', 'who asks for TLS gets no plain connection')
+  }
 })
 
 /** `other` is another gateway on the same database, where there can be one. */

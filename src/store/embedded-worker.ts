@@ -7,8 +7,8 @@ import { PGlite, parse, protocol } from '@electric-sql/pglite'
 import type { Answer, Ask, Start, Trouble } from './embedded-messages.ts'
 import { asObject, PARSERS, type Row } from './values.ts'
 
-/** 128 MB by default, which a process of our size does not need. */
-const CONFIGURATION = ['shared_buffers=8MB']
+/** Buffers have 128 MB by default, which a process of our size does not need; nor does it need to keep a gigabyte of its journal. */
+const CONFIGURATION = ['shared_buffers=8MB', 'min_wal_size=32MB', 'max_wal_size=64MB']
 
 const MOST_PREPARED = 500
 

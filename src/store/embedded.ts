@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads'
 import { Failure } from '../chat/failure.ts'
 import { again, type Database, type Queries, runTransaction, type StoreLog } from './database.ts'
 import type { Answer, Ask, Start } from './embedded-messages.ts'
+import { upkeep } from './embedded-upkeep.ts'
 import { failureOf, unavailable } from './failures.ts'
 import { type FolderLock, type LockEvents, type LockTimes, lockFolder } from './folder-lock.ts'
 import { encodeParameter, type Parameter, type Row } from './values.ts'
@@ -16,7 +17,18 @@ const ANSWER_MS = 30_000
 /** A thread that died is not started more often than this. */
 const RESTART_MS = 1_000
 
-export async function openEmbedded(dataDir: string, log: StoreLog, times?: LockTimes): Promise<Database | Failure> {
+export interface EmbeddedTimes extends LockTimes {
+  /** How often it is looked after. */
+  readonly upkeep: number
+}
+
+const TIMES: EmbeddedTimes = { beat: 2_000, patience: 9_000, upkeep: 30_000 }
+
+export async function openEmbedded(
+  dataDir: string,
+  log: StoreLog,
+  times: EmbeddedTimes = TIMES
+): Promise<Database | Failure> {
   const folder = join(dataDir, 'pg')
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -39,7 +51,7 @@ export async function openEmbedded(dataDir: string, log: StoreLog, times?: LockT
   }
   const lock = await lockFolder(join(dataDir, 'pg.lock'), events, times)
   if (lock instanceof Failure) return lock
-  database = new Embedded(folder, lock, log)
+  database = new Embedded(folder, lock, log, times)
   const ready = await database.ready()
   if (ready === undefined) return database
   await database.close()
@@ -63,20 +75,25 @@ class Embedded implements Database {
   readonly kind = 'embedded'
   readonly #folder: string
   readonly #lock: FolderLock
+  readonly #times: EmbeddedTimes
+  #upkeep: NodeJS.Timeout | undefined
   readonly #log: StoreLog
   readonly #waiting = new Map<number, Waiting>()
   readonly #listeners = new Map<string, Set<(payload: string | undefined) => void>>()
   #thread: Thread | undefined
   #startedAt = 0
   #asked = 0
+  #lookedAfter = 0
   /** Settles when the last transaction so far is over: there is one session, so others wait for it. */
   #turn: Promise<void> = Promise.resolve()
   #ended: Failure | undefined
 
-  constructor(folder: string, lock: FolderLock, log: StoreLog) {
+  constructor(folder: string, lock: FolderLock, log: StoreLog, times: EmbeddedTimes) {
     this.#folder = folder
     this.#lock = lock
     this.#log = log
+    this.#times = times
+    this.#planUpkeep()
   }
 
   async query(text: string, parameters?: readonly Parameter[]): Promise<readonly Row[] | Failure> {
@@ -113,6 +130,7 @@ class Embedded implements Database {
 
   async close(): Promise<void> {
     if (this.#ended !== undefined) return
+    clearTimeout(this.#upkeep)
     await this.#turn
     const thread = this.#thread
     const closed = thread && this.#ask(thread, { text: '', parameters: undefined, close: true })
@@ -124,6 +142,7 @@ class Embedded implements Database {
 
   /** Ends at once, without another byte written. */
   surrender(): void {
+    clearTimeout(this.#upkeep)
     this.#ended = unavailable('Another process has taken the embedded database.')
     this.#thread?.worker.terminate()
   }
@@ -132,6 +151,20 @@ class Embedded implements Database {
   ready(): Promise<Failure | undefined> {
     this.#thread ??= this.#start()
     return this.#thread.ready
+  }
+
+  #planUpkeep(): void {
+    if (this.#ended === undefined) this.#upkeep = setTimeout(() => this.#lookAfter(), this.#times.upkeep).unref()
+  }
+
+  async #lookAfter(): Promise<void> {
+    // Where nobody has asked for anything since the last time, there is nothing to look after.
+    const failed = this.#asked === this.#lookedAfter ? undefined : await upkeep(this)
+    if (failed !== undefined && this.#ended === undefined) {
+      this.#log('warn', 'the embedded database could not be looked after', { error: failed.message })
+    }
+    this.#lookedAfter = this.#asked
+    this.#planUpkeep()
   }
 
   #running(): Thread | Failure {

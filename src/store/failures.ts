@@ -17,13 +17,25 @@ export function isWorthAnother(failure: Failure): boolean {
 
 export function failureOf(error: unknown): Failure {
   const code = sqlState(error)
-  // Without a SQLSTATE the server has not answered: sockets, name look-ups, TLS, the driver's own deadlines.
-  if (code === undefined) return unavailable('The database cannot be reached.', error)
+  if (code === undefined) return unanswered(error)
   return (
     OF_STATE[code]?.(error) ??
     OF_CLASS[code.slice(0, 2)]?.(error) ??
     new Failure('bug', 'A statement is wrong.', { cause: error })
   )
+}
+
+/** Without a SQLSTATE the server has not answered: sockets, name look-ups, TLS, the driver's own deadlines. */
+function unanswered(error: unknown): Failure {
+  const code = error instanceof Object && 'code' in error ? String(error.code) : ''
+  if (!/CERT|TLS|SSL|VERIFY/.test(code)) return unavailable('The database cannot be reached.', error)
+  return new Failure('unavailable', `The certificate of the database is not trusted (${code}).`, {
+    retryAfter: RETRY_AFTER,
+    recommendations: [
+      'Add `sslrootcert=/path/of/ca.pem` to the address of the database, or `sslmode=no-verify` if nobody can come in between.'
+    ],
+    cause: error
+  })
 }
 
 type Reading = (error: unknown) => Failure

@@ -26,7 +26,6 @@ export interface LockTimes {
   readonly patience: number
 }
 
-const TIMES: LockTimes = { beat: 2_000, patience: 9_000 }
 /** Nobody needs this long to take over a lock: whoever left the mark behind died over it. */
 const TAKING_MS = 30_000
 
@@ -38,11 +37,7 @@ interface Holder {
 }
 
 /** A lock of a process that has gone is taken over; one that is held is a failure. */
-export async function lockFolder(
-  path: string,
-  events: LockEvents,
-  times: LockTimes = TIMES
-): Promise<FolderLock | Failure> {
+export async function lockFolder(path: string, events: LockEvents, times: LockTimes): Promise<FolderLock | Failure> {
   const mine = JSON.stringify({
     pid: process.pid,
     birth: birthOf(process.pid),

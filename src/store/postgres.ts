@@ -23,6 +23,8 @@ const CONNECTIONS = 10
 /** Texts that are put together from parts have no end; beyond this many they are not prepared. */
 const MOST_PREPARED = 500
 
+const CHECKED = ['prefer', 'require', 'verify-ca']
+
 /** How values are written must not depend on what the server's owner prefers. */
 const SESSION = {
   statement_timeout: STATEMENT_MS,
@@ -42,12 +44,18 @@ export function openPostgres(url: string, log: StoreLog): Database | Failure {
 }
 
 function settingsOf(url: string): pg.PoolConfig & { prepared: boolean } {
-  const { protocol, searchParams } = new URL(url)
+  // A socket's address has no host, which a URL with a user's name must have.
+  const address = new URL(url.replace('@/', '@localhost/'))
+  const { protocol, searchParams } = address
   if (!/^postgres(ql)?:$/.test(protocol)) throw new Error('another protocol')
   // Prisma's word, which addresses made for LiteLLM carry: a pooler that hands out another connection for each transaction.
   const pooled = searchParams.get('pgbouncer') === 'true'
+  // What pg makes of these today, without its warning that this will change: the server's certificate is checked.
+  const tls = searchParams.get('sslmode') ?? ''
+  const checked = CHECKED.includes(tls) && !searchParams.has('uselibpqcompat')
+  if (checked) searchParams.set('sslmode', 'verify-full')
   return {
-    connectionString: url,
+    connectionString: checked ? address.href : url,
     max: Number(searchParams.get('connection_limit')) || CONNECTIONS,
     connectionTimeoutMillis: CONNECT_MS,
     idleTimeoutMillis: 30_000,

@@ -3,8 +3,7 @@
 import { Failure } from '../chat/failure.ts'
 import { type Change, onChange } from './changes.ts'
 import type { Database, StoreLog } from './database.ts'
-import { openEmbedded } from './embedded.ts'
-import type { LockTimes } from './folder-lock.ts'
+import { type EmbeddedTimes, openEmbedded } from './embedded.ts'
 import { migrate } from './migrate.ts'
 import { openPostgres } from './postgres.ts'
 
@@ -12,7 +11,7 @@ export interface StoreSettings {
   /** Empty or undefined: the embedded database under `dataDir`. */
   readonly databaseUrl?: string | undefined
   readonly dataDir: string
-  readonly lockTimes?: LockTimes
+  readonly times?: EmbeddedTimes
 }
 
 export interface Store extends Database {
@@ -22,10 +21,10 @@ export interface Store extends Database {
 
 /** Opens it, migrated. The functions of this room take it, or the queries of a transaction on it. */
 export async function openStore(
-  { databaseUrl, dataDir, lockTimes }: StoreSettings,
+  { databaseUrl, dataDir, times }: StoreSettings,
   log: StoreLog
 ): Promise<Store | Failure> {
-  const database = databaseUrl ? openPostgres(databaseUrl, log) : await openEmbedded(dataDir, log, lockTimes)
+  const database = databaseUrl ? openPostgres(databaseUrl, log) : await openEmbedded(dataDir, log, times)
   if (database instanceof Failure) return database
   const refused = await migrate(database, log)
   if (refused !== undefined) {

@@ -1,13 +1,12 @@
-// Databases that go away, folders that two want, processes that die, and how fast the embedded one is.
+// The embedded database: folders that two want, processes and threads that die, its upkeep and its speed.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { cpSync, existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { Failure } from '../src/chat/failure.ts'
 import type { Change } from '../src/store/changes.ts'
 import { createEntity, findEntity } from '../src/store/entity.ts'
@@ -15,14 +14,11 @@ import { lockFolder } from '../src/store/folder-lock.ts'
 import { createKey, keyById } from '../src/store/keys.ts'
 import { TAGS } from '../src/store/scopes.ts'
 import { insertCalls, type SettledCall } from '../src/store/spend.ts'
-import { openStore, type Store } from '../src/store/store.ts'
-import { closeServer, listen, socketsOf } from './support/port.ts'
+import { openStore } from '../src/store/store.ts'
 import { type Folder, temporaryFolder } from './support/process.ts'
-import { type PostgresService, postgresService } from './support/services.ts'
+import { good, kindOf, quiet, until } from './support/store.ts'
 
 t.setTimeout(300_000)
-
-const quiet = () => undefined
 
 const template = temporaryFolder()
 t.teardown(() => template.remove())
@@ -38,105 +34,7 @@ function made(): Folder {
   return folder
 }
 
-function good<Value>(value: Value | Failure): Value {
-  if (value instanceof Failure) throw new Error(`${value.kind}: ${value.message} ${String(value.details.cause ?? '')}`)
-  return value
-}
-
 const silent = { waiting: quiet, lost: quiet }
-
-const kindOf = (value: unknown) => (value instanceof Failure ? value.kind : 'fine')
-
-async function until(condition: () => boolean | Promise<boolean>, milliseconds = 10_000): Promise<void> {
-  const late = Date.now() + milliseconds
-  while (!(await condition())) {
-    if (Date.now() > late) throw new Error('it did not come about')
-    await wait(20)
-  }
-}
-
-t.test('PostgreSQL that goes away', async t => {
-  const service = await postgresService()
-  if (service === undefined) return t.plan(0, 'no PostgreSQL is installed here')
-  t.teardown(() => service.remove())
-  const databaseUrl = await service.createDatabase()
-  const logged: string[] = []
-  const store = good(await openStore({ databaseUrl, dataDir: '' }, (_, message) => logged.push(message)))
-  t.teardown(() => store.close())
-  const heard: (Change | 'all')[] = []
-  await store.onChange(change => heard.push(change))
-  await outage(t, service, store, heard)
-  await bounded(t, store)
-  t.ok(logged.includes('changes on other gateways are not heard for now'), 'the log says so')
-  t.equal(
-    kindOf(await store.query('select pg_sleep(30)', [])),
-    'unavailable',
-    'a statement that takes too long is stopped'
-  )
-  await store.close()
-  t.equal(kindOf(await store.query('select 1', [])), 'unavailable', 'after the end there are failures, no errors')
-  await store.close()
-})
-
-async function outage(t: Test, service: PostgresService, store: Store, heard: (Change | 'all')[]): Promise<void> {
-  good(await createEntity(store, TAGS, { id: 'before' }, null))
-  // Statements, a transaction and idle connections, all there when the server dies.
-  const busy = Array.from({ length: 5 }, () => store.query('select pg_sleep(20)', []))
-  let mayGoOn = () => {}
-  const halfway = store.transaction(async queries => {
-    await createEntity(queries, TAGS, { id: 'half' }, null)
-    await new Promise<void>(resolve => {
-      mayGoOn = resolve
-    })
-    return createEntity(queries, TAGS, { id: 'other half' }, null)
-  })
-  await wait(300)
-  await service.stop()
-  mayGoOn()
-  t.same((await Promise.all([...busy, halfway])).map(kindOf), Array(6).fill('unavailable'))
-  const began = performance.now()
-  const during = await Promise.all([
-    createEntity(store, TAGS, { id: 'during' }, null),
-    findEntity(store, TAGS, 'before'),
-    store.transaction(queries => createEntity(queries, TAGS, { id: 'during' }, null))
-  ])
-  t.same(during.map(kindOf), ['unavailable', 'unavailable', 'unavailable'])
-  t.ok(performance.now() - began < 5_000, 'they fail soon')
-  heard.length = 0
-  await service.start()
-  t.equal(kindOf(await findEntity(store, TAGS, 'before')), 'fine', 'it works again at once')
-  t.equal(good(await findEntity(store, TAGS, 'half')), undefined, 'what was not committed is not there')
-  await until(() => heard.includes('all'))
-  heard.length = 0
-  good(await createEntity(store, TAGS, { id: 'after' }, null))
-  await until(() => heard.length > 0)
-  t.same(heard, [{ kind: 'tag', id: 'after' }], 'and changes are heard again')
-}
-
-/** More questions than connections, all of them slow: nobody waits for ever, and nobody fails who need not. */
-async function bounded(t: Test, store: Store): Promise<void> {
-  const began = performance.now()
-  const answers = await Promise.all(Array.from({ length: 60 }, () => store.query('select pg_sleep(1)', [])))
-  const fine = answers.filter(answer => kindOf(answer) === 'fine').length
-  t.ok(fine >= 10 && fine < 60, `${fine} of 60 were answered`)
-  t.same(
-    answers.filter(answer => !['fine', 'unavailable'].includes(kindOf(answer))),
-    []
-  )
-  t.ok(performance.now() - began < 8_000)
-  t.equal(kindOf(await store.query('select 1', [])), 'fine')
-}
-
-t.test('a server that accepts and says nothing', async t => {
-  const server = createServer()
-  const sockets = socketsOf(server)
-  const port = await listen(server)
-  t.teardown(() => closeServer(server, sockets))
-  const began = performance.now()
-  const opened = await openStore({ databaseUrl: `postgres://sluice@127.0.0.1:${port}/x`, dataDir: '' }, quiet)
-  t.equal(kindOf(opened), 'unavailable')
-  t.ok(performance.now() - began < 6_000)
-})
 
 t.test('one process a folder', async t => {
   const folder = made()
@@ -157,7 +55,7 @@ t.test('one process a folder', async t => {
   t.equal(kindOf(await store.query('select 1', [])), 'unavailable')
 
   const mine = { pid: process.pid, birth: '1', place: 'nowhere I know' }
-  const times = { beat: 50, patience: 300 }
+  const times = { beat: 50, patience: 300, upkeep: 60_000 }
   for (const [what, content] of [
     [
       'a process of the same number that began at another time',
@@ -168,13 +66,13 @@ t.test('one process a folder', async t => {
     ['half a record', '{"pi']
   ] as const) {
     writeFileSync(lock, content)
-    const taken = good(await openStore({ dataDir, lockTimes: times }, quiet))
+    const taken = good(await openStore({ dataDir, times }, quiet))
     t.equal(kindOf(await findEntity(taken, TAGS, 'kept')), 'fine', `taken over from ${what}`)
     await taken.close()
   }
   writeFileSync(lock, JSON.stringify(mine))
   const beats = setInterval(() => utimesSync(lock, new Date(), new Date()), 50)
-  const refused = await openStore({ dataDir, lockTimes: times }, quiet)
+  const refused = await openStore({ dataDir, times }, quiet)
   clearInterval(beats)
   t.equal(kindOf(refused), 'unavailable', 'one on another machine that lives is left alone')
   rmSync(lock)
@@ -182,7 +80,7 @@ t.test('one process a folder', async t => {
 
 async function ownRecord(dataDir: string): Promise<string> {
   const path = join(dataDir, 'record')
-  const lock = good(await lockFolder(path, silent))
+  const lock = good(await lockFolder(path, silent, { beat: 1_000, patience: 1_000 }))
   const record = readFileSync(path, 'utf8')
   lock.release()
   return record
@@ -231,6 +129,31 @@ t.test('a thread that dies is started again', async t => {
   t.ok(logged.includes('the embedded database has stopped'))
 })
 
+t.test('the embedded database is looked after', async t => {
+  const folder = made()
+  t.teardown(() => folder.remove())
+  const store = good(
+    await openStore({ dataDir: folder.path, times: { beat: 1_000, patience: 1_000, upkeep: 50 } }, quiet)
+  )
+  t.teardown(() => store.close())
+  const journal = async () =>
+    good(
+      await store.query('select (pg_current_wal_lsn() - redo_lsn)::integer as size from pg_control_checkpoint()', [])
+    )
+  const dead = async () =>
+    good(await store.query("select n_dead_tup::integer as dead from pg_stat_user_tables where relname = 'tags'", []))
+  await store.transaction(async queries => {
+    const insert =
+      "insert into sluice.tags (id, alias) select number, repeat('x', 900) from generate_series(1, 40000) as number"
+    good(await queries.query(insert, []))
+    return queries.query("delete from sluice.tags where id <> '7'", [])
+  })
+  await until(async () => Number((await journal())[0]?.['size']) < 33_000_000 && (await dead())[0]?.['dead'] === 0)
+  const files = readdirSync(join(folder.path, 'pg', 'pg_wal')).filter(name => /^[0-9A-F]{24}$/.test(name))
+  t.ok(files.length <= 5, `${files.length} files of 16 MB are left of the journal`)
+  t.equal(good(await findEntity(store, TAGS, '7'))?.id, '7')
+})
+
 t.test('of many that find a dead holder, one takes its place', async t => {
   const folder = temporaryFolder()
   t.teardown(() => folder.remove())
@@ -245,7 +168,7 @@ t.test('a store whose lock was taken writes nothing more', async t => {
   const folder = made()
   t.teardown(() => folder.remove())
   const logged: string[] = []
-  const settings = { dataDir: folder.path, lockTimes: { beat: 30, patience: 100 } }
+  const settings = { dataDir: folder.path, times: { beat: 30, patience: 100, upkeep: 60_000 } }
   const store = good(await openStore(settings, (level, message) => logged.push(`${level} ${message}`)))
   folder.write('pg.lock', '{"pid":1,"place":"elsewhere"}')
   await until(async () => (await createEntity(store, TAGS, { id: `t${Math.random()}` }, null)) instanceof Failure)
