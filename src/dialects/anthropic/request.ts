@@ -179,10 +179,13 @@ function encodeTurns(chat: ChatRequest, writer: BlockWriter): object[] {
   return messages.filter(({ content }) => content.length > 0)
 }
 
-/** Anthropic has no JSON without a schema. */
+/** Anthropic has no JSON without a schema, and of a schema it takes nothing but itself. */
 function encodeFormat({ responseFormat }: ChatRequest, dropped: Dropped): object | undefined {
   if (responseFormat?.type === 'json') dropped.add('response_format')
-  return responseFormat?.type === 'schema' ? { type: 'json_schema', schema: responseFormat.schema } : undefined
+  if (responseFormat?.type !== 'schema') return undefined
+  // Its name tells a model nothing, but this may.
+  if (responseFormat.description !== undefined) dropped.add('response_format.description')
+  return { type: 'json_schema', schema: responseFormat.schema }
 }
 
 function encodeStop(stop: readonly string[] | undefined, dropped: Dropped): string[] | undefined {
