@@ -73,7 +73,7 @@ function grown(block: Block | undefined, text: string): Block {
 }
 
 /** What a reader gets of an answer: its texts, thoughts and calls, in whichever order its dialect has for them. */
-export interface Gist {
+interface Gist {
   /** All of its words, the refusing ones among them. */
   readonly text: string
   readonly refusal: string
@@ -113,7 +113,7 @@ function inputOf({ input, freeform }: Block & { type: 'tool-call' }): unknown {
 }
 
 /** Something that was there and is not any more, and how it has to be declared. */
-export interface Loss {
+interface Loss {
   readonly what: string
   readonly declared: RegExp
 }
