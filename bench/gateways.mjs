@@ -13,7 +13,7 @@ function launch(name, folder, command, environment = {}) {
   return start('gateway', command, { cwd: root, stdio: ['ignore', log, log], env })
 }
 
-export const sluiceYaml = (folder, mockPort, name = 'mock-*') => `store:
+export const sluiceYaml = (folder, mockPort, name = 'mock-*', more = '') => `store:
   data_dir: ${join(folder, 'sluice')}
 model_list:
   - model_name: "${name}"
@@ -22,20 +22,23 @@ model_list:
     api_base: http://127.0.0.1:${mockPort}/v1
     model: "${name}"
     api_key: k
-`
+${more}`
 
 /** Request log and metrics are on, as shipped; the log goes to a file. */
-export async function startSluice(folder, mockPort) {
+export async function startSluice(folder, mockPort, more) {
   const port = await freePort()
   const file = join(folder, 'gateway.yaml')
   mkdirSync(folder, { recursive: true })
-  writeFileSync(file, sluiceYaml(folder, mockPort))
+  writeFileSync(file, sluiceYaml(folder, mockPort, undefined, more))
   const command = process.env.SLUICE_COMMAND?.trim().split(/\s+/) ?? [process.execPath, 'dist/src/cli/main.js', 'start']
   const child = launch('sluice', folder, [...command, '--config', file, '--port', `${port}`], {
     SLUICE_DATA_DIR: join(folder, 'sluice')
   })
   return { child, port, file }
 }
+
+/** The same with a quirk that only touches requests: nothing passes, everything is read into the hub and written again. */
+const startHub = (folder, mockPort) => startSluice(folder, mockPort, '    quirks: [stable-prompt]\n')
 
 // At its best: one worker, connections kept to both sides, no access log, bodies held in memory, streams not held back.
 const nginxConfiguration = (folder, port, mockPort) => `
@@ -109,6 +112,7 @@ const none = () => ({})
 export const gateways = [
   { name: 'direct', start: async (_folder, mockPort) => ({ port: mockPort }), headers: none, warmUp: 0.1 },
   { name: 'sluice', start: startSluice, headers: none, warmUp: 1 },
+  { name: 'hub', start: startHub, headers: none, warmUp: 1, onlyAsked: true },
   { name: 'nginx', start: startNginx, headers: none, warmUp: 0.1 },
   { name: 'portkey', start: startPortkey, headers: portkeyHeaders, warmUp: 1 }
 ]

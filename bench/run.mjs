@@ -19,6 +19,8 @@ const HELP = `Compares Sluice with nginx and Portkey before the same mock upstre
   npm run bench -- --json FILE         every sample, for keeping
   npm run bench -- --startup           start to first answer, and memory at rest
   npm run bench -- --reload            saved YAML to in force
+  npm run bench -- --translate         what an event costs between two dialects
+  npm run bench -- --only hub --cells paced,stream   streams that are read and written again on the way
 
 SLUICE_COMMAND="node dist/src/cli/main.js start" is what is run from the repository's root as Sluice.`
 
@@ -31,6 +33,7 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
     startup: { type: 'boolean' },
     reload: { type: 'boolean' },
+    translate: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' }
   }
 })
@@ -58,7 +61,7 @@ async function startAll(folder, mockPort) {
     if (!gateways.some(gateway => gateway.name === name)) throw new Error(`no gateway is named ${name}`)
   const running = []
   for (const gateway of gateways) {
-    if (wanted && gateway.name !== 'direct' && !wanted.includes(gateway.name)) continue
+    if (wanted ? gateway.name !== 'direct' && !wanted.includes(gateway.name) : gateway.onlyAsked) continue
     try {
       running.push(await startGateway(gateway, folder, mockPort))
       tell(`${gateway.name} answers`)
@@ -168,6 +171,7 @@ async function main() {
   try {
     pinSelf()
     if (options.startup) await (await import('./startup.mjs')).measureStartup(folder, tell)
+    else if (options.translate) await (await import('./translate.mjs')).translateBench()
     else if (options.reload) await (await import('./reload.mjs')).measureReload(folder, tell)
     else await compare(folder)
   } catch (error) {
