@@ -258,7 +258,7 @@ t.test('a broken stream never throws, and ends', async () => {
         for (const writer of NAMES) stream(translator(writer), found)
       }
     }),
-    { numRuns: 500 }
+    { numRuns: 300 }
   )
 })
 
@@ -311,7 +311,7 @@ t.test('a broken body never throws', async () => {
         }
       }
     ),
-    { numRuns: 2_000 }
+    { numRuns: 800 }
   )
 })
 
