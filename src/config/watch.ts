@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path'
 import { type FSWatcher, watch } from 'chokidar'
-import { contentOf, filesOf, pathsOf, isEmpty, stampOf, type Watched } from './fingerprint.ts'
+import { contentOf, filesOf, isEmpty, pathsOf, stampOf, type Watched } from './fingerprint.ts'
 import { matchesName } from './include.ts'
 
 export interface WatchOptions {
