@@ -147,7 +147,8 @@ export class Metrics {
       gateway_config_reloads_total: () => this.#reloads.values(),
       gateway_config_generation: () => [{ value: this.generation, labels: {} }],
       gateway_config_rejected: () => [{ value: this.#rejected ? 1 : 0, labels: {} }],
-      gen_ai_client_operation_duration_seconds: () => this.#ofCalls('gen_ai_client_operation_duration_seconds', 'duration'),
+      gen_ai_client_operation_duration_seconds: () =>
+        this.#ofCalls('gen_ai_client_operation_duration_seconds', 'duration'),
       gen_ai_server_time_to_first_token_seconds: () =>
         this.#ofCalls('gen_ai_server_time_to_first_token_seconds', 'firstToken'),
       gen_ai_server_time_per_output_token_seconds: () =>

@@ -62,14 +62,6 @@ export const METRICS = {
   },
   gateway_hook_duration_seconds: {
     type: 'histogram',
-    help: 'Time that a phase of a hook takes; of onEvent, all events of an answer together.',
-    labels: ['hook', 'phase'],
-    buckets: OVERHEAD
-  },
-  gateway_hook_errors_total: { type: 'counter', help: 'Mistakes of hooks, and phases that took too long.', labels: ['hook'] },
-  gateway_hook_events_total: { type: 'counter', help: 'What hooks count themselves.', labels: ['hook', 'event'] },
-  gateway_hook_duration_seconds: {
-    type: 'histogram',
     help: 'Time that a hook took in one phase of a call; all events of a stream are one.',
     labels: ['hook', 'phase'],
     buckets: HOOK
