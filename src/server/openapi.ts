@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { ENDPOINTS, GEMINI_ACTIONS, GEMINI_PREFIXES } from './endpoints.ts'
+import { PROVIDER_PATHS } from './passthrough/routes.ts'
 import { VERSION } from './version.ts'
 
 type Operation = Record<string, unknown>
@@ -48,6 +49,11 @@ function openApi(): object {
       get: { summary, tags: ['gateway'], parameters, responses: { 200: { description: 'OK' }, default: FAILURE } }
     }
   }
+  for (const path of PROVIDER_PATHS)
+    paths[`/v1${path.replace('*', '{path}')}`] = { post: passes(path, 'Byte for byte to a provider of OpenAI’s API') }
+  const named = { name: 'name', in: 'path', required: true, schema: { type: 'string' } }
+  const declared = passes('*', 'Byte for byte to an upstream below `passthrough` in the configuration')
+  paths['/passthrough/{name}/{path}'] = { post: { ...declared, parameters: [named, PATH] } }
   paths['/admin/config'] = {
     ...paths['/admin/config'],
     post: {
@@ -67,6 +73,18 @@ function openApi(): object {
     },
     security: [{ bearer: [] }, { apiKey: [] }, {}],
     paths
+  }
+}
+
+const PATH = { name: 'path', in: 'path', required: true, schema: { type: 'string' } }
+
+/** Any method and any body: what it means is the provider's to say. */
+function passes(path: string, summary: string): Operation {
+  return {
+    summary,
+    tags: ['passthrough'],
+    parameters: path.includes('*') ? [PATH] : [],
+    responses: { default: { description: 'What the provider answers' } }
   }
 }
 

@@ -17,6 +17,7 @@ export function checkAddresses(context: CheckContext): void {
     checkHeaders(context, entry.headers, [...path, 'headers'])
     for (const [timer, value] of Object.entries(entry.timeouts))
       checkTimer(context, value, [...path, 'timeouts', timer])
+    if (entry.keep_alive !== undefined) checkTimer(context, entry.keep_alive, [...path, 'keep_alive'], true)
   }
   for (const [name, entry] of Object.entries(config.passthrough)) {
     if (!/^[\w.-]+$/.test(name))

@@ -15,7 +15,7 @@ import { type SocketProxy, Sockets } from './sockets.ts'
 import { guardUpgrades, isUpgrade } from './upgrade.ts'
 
 /** Below `/v1` or without it, to a provider of OpenAI's API. */
-const PROVIDER_PATHS = [
+export const PROVIDER_PATHS = [
   '/images/*',
   '/audio/*',
   '/moderations',
