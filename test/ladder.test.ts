@@ -433,3 +433,41 @@ scenario('pings are no first token', async t => {
   t.match(answer.text, /no first token within 0\.3 s \(timeouts\.first_token\)/)
   await pinging.aborted()
 })
+
+scenario('a stream that waits in line is kept alive, and so is one that goes on elsewhere', async t => {
+  const gpu = await heldUpstream()
+  const gateway = await gatewayFor(t, {
+    model_list: [entry(gpu, { max_parallel: 1, keep_alive: '60ms' })]
+  })
+  const streamed = { ...ASK, stream: true }
+  const first = chat(gateway)
+  await until(() => gpu.held() === 1)
+  const second = chat(gateway, {}, streamed)
+  await until(() => gateway.gateway.runtime.targets[0]?.state.waiting === 1)
+  await new Promise(resolve => setTimeout(resolve, 250))
+  t.equal(gpu.requests.length, 1, 'it waits')
+  gpu.release()
+  t.equal((await first).status, 200)
+  await until(() => gpu.held() === 1)
+  gpu.release()
+  const answer = await second
+  const frames = answer.text.split('\n\n').filter(frame => frame.startsWith('data: {'))
+  t.ok(frames.length > 3, `${frames.length} frames`)
+  t.match(answer.text, /"content":"hi"/)
+  t.equal(answer.text.match(/data: \[DONE\]/g)?.length, 1)
+  const dying = await startUpstream((_request, response) => {
+    setTimeout(() => response.socket?.resetAndDestroy(), 200)
+  })
+  ends.push(() => dying.close())
+  const spare = await upstreamFor(GOOD)
+  gateway.reload({
+    model_list: [entry(dying, { keep_alive: '60ms' }), entry(spare, { model_name: 'spare', keep_alive: '60ms' })],
+    routing: { fallbacks: { m: ['spare'] } }
+  })
+  const moved = await chat(gateway, {}, streamed)
+  t.equal(moved.status, 200)
+  t.match(moved.text, /"content":"hi"/)
+  t.equal(moved.text.match(/data: \[DONE\]/g)?.length, 1)
+  t.notMatch(moved.text, /"error"/)
+  t.match(gateway.records.at(-1)?.attempts, [{ reason: 'upstream-down' }, { reason: 'ok' }])
+})

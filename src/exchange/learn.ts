@@ -4,7 +4,7 @@ import type { Target } from '../routing/target.ts'
 import type { CooldownRule } from '../routing/target-state.ts'
 
 /** How a try at a target has ended. */
-export interface Ended {
+interface Ended {
   readonly ok: boolean
   readonly failure: Failure | undefined
   readonly usage: Usage | undefined
