@@ -213,7 +213,7 @@ t.test('a conversation stays; when its target goes, only its own conversations m
     'nobody else has moved'
   )
   near(t, count('a', without), 3600, 200, 'those of b are shared by weight')
-  gone.recovered()
+  gone.succeeded(1, 60_000)
   t.same(homes(), before)
 })
 
@@ -239,7 +239,7 @@ t.test('failures cool a target down, one probe finds out, and a success ends it'
   t.equal(why(73_001), 'cooling', 'one failure of the probe is enough')
   t.equal(why(103_001), undefined)
   t.equal(state.take(0, 103_001), true)
-  state.succeeded(5)
+  state.succeeded(1, 103_002)
   state.release(true)
   t.equal(why(103_002), undefined)
   fail(state, 103_003)
@@ -267,13 +267,25 @@ t.test('retry-after leaves a target out at once and for that long; a client’s 
   t.equal(obstacle(other, ASK, 60), undefined)
   const busy = target('c')
   for (let at = 0; at < 100; at++) {
-    for (let count = 0; count < 9; count++) busy.state.succeeded(1)
+    for (let count = 0; count < 9; count++) busy.state.succeeded(1, at * 100)
     fail(busy.state, at * 100)
     t.equal(obstacle(busy, ASK, at * 100), undefined)
   }
   const never = target('d')
   for (let at = 0; at < 9; at++) never.state.failed('upstream-rate-limited', 'no', 1, 60, { ...RULE, failures: 0 }, at)
   t.equal(obstacle(never, ASK, 10), undefined, 'failures: 0')
+})
+
+t.test('an answer to a call from before does not bring a target back', async t => {
+  const one = target('a')
+  one.state.take(0, 0)
+  fail(one.state, 10, 60)
+  one.state.succeeded(15, 20)
+  t.equal(obstacle(one, ASK, 21), 'cooling')
+  one.state.measured(29, 30)
+  t.equal(obstacle(one, ASK, 31), 'cooling')
+  one.state.succeeded(5, 40)
+  t.equal(obstacle(one, ASK, 41), undefined, 'one that was tried anyway does')
 })
 
 t.test('a reload finds the same target as it was, and another one new', async t => {
@@ -524,6 +536,33 @@ t.test('a full target is waited for, until its line is full; a limit is told', a
   const told = ladderOf([routeOf('m', [limited])]).next(1000)
   t.match(told, { kind: 'fail', failure: { kind: 'overloaded', message: /at its rpm/ } })
   t.ok(told.kind === 'fail' && (told.failure.details.retryAfter ?? 0) > 30)
+})
+
+t.test('a name is found in microseconds among 1,000, and strangers’ names are not kept for ever', async t => {
+  const routes = Array.from({ length: 1000 }, (_, index) =>
+    routeOf(index % 2 === 0 ? `model-${index}` : `family-${index}-*`, [target(`t${index}`)])
+  )
+  const table = new Routes({ routes, aliases: { nick: 'model-8' }, backends: new Map() })
+  const names = Array.from({ length: 500 }, (_, index) =>
+    index % 2 === 0 ? `model-${2 * index}` : `family-${2 * index + 1}-x`
+  )
+  for (let index = 0; index < 5000; index++) table.resolve(names[index % 500] ?? '')
+  const start = performance.now()
+  for (let index = 0; index < 50_000; index++) {
+    const resolved = table.resolve(names[index % 500] ?? '')
+    if (!(resolved instanceof Failure)) choose(resolved.route, ASK, 0, Math.random)
+  }
+  t.comment(`name and target: ${((performance.now() - start) / 50).toFixed(2)} µs`)
+  for (const name of names) {
+    const found = table.resolve(name)
+    t.ok(!(found instanceof Failure) && found.asked === name)
+  }
+  t.match(table.resolve('nick'), { asked: 'model-8', route: { name: 'model-8' } })
+  for (let index = 0; index < 5000; index++) {
+    const found = table.resolve(`family-1-${index}`)
+    if (found instanceof Failure || found.captured[0] !== String(index)) t.fail(`family-1-${index}`)
+  }
+  t.ok(table.resolve('family-none') instanceof Failure)
 })
 
 t.test('a route is chosen in microseconds, with 1,000 entries of one name', async t => {

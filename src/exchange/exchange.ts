@@ -200,7 +200,6 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     if (attempt === undefined || !this.#delivery.framed) return
     const { state } = attempt.target
     state.measured(this.#delivery.firstByteAt - attempt.startedAt, this.#delivery.firstByteAt)
-    state.recovered()
   }
 
   write(chunk: Buffer): void {

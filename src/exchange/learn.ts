@@ -18,7 +18,7 @@ interface Ended {
 /** Remembers what a try showed of its target: how it is, and what it has used. */
 export function learn({ state, tpm }: Target, ended: Ended, rule: CooldownRule, now: number): void {
   const { ok, failure, usage, milliseconds } = ended
-  if (ok) state.succeeded(milliseconds)
+  if (ok) state.succeeded(milliseconds, now)
   else if (failure !== undefined && saysSomething(failure)) {
     const { kind, message, details } = failure
     state.failed(kind, message, milliseconds, details.retryAfter, rule, now)

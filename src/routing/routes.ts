@@ -22,6 +22,9 @@ export interface RouteTable {
 /** The name used when a request names no model, if something serves it. */
 const DEFAULT_NAME = 'default'
 
+const MAX_KNOWN = 1000
+const MAX_KNOWN_LENGTH = 200
+
 /** Model name → targets. Exact, then alias, then the most specific glob, then `backend/model`. */
 export class Routes {
   readonly #exact = new Map<string, Route>()
@@ -29,6 +32,8 @@ export class Routes {
   readonly #aliases: ReadonlyMap<string, string>
   readonly #backends: ReadonlyMap<string, Route>
   readonly #only: string | undefined
+  /** Names that were asked for before: a look through a thousand globs costs more than all the rest. */
+  readonly #known = new Map<string, Resolved>()
 
   constructor(table: RouteTable) {
     for (const route of table.routes) {
@@ -43,7 +48,13 @@ export class Routes {
   }
 
   resolve(asked: string): Resolved | Failure {
-    return this.#lookUp(asked) ?? this.#unknown(asked)
+    const known = this.#known.get(asked)
+    if (known !== undefined) return known
+    const resolved = this.#lookUp(asked)
+    if (resolved === undefined) return this.#unknown(asked)
+    // Strangers can make up any number of names that a glob matches.
+    if (this.#known.size < MAX_KNOWN && asked.length <= MAX_KNOWN_LENGTH) this.#known.set(asked, resolved)
+    return resolved
   }
 
   /** For a request without a model: `default` if something serves it, else the only model there is. */

@@ -49,6 +49,7 @@ export class TargetState {
   readonly requests = new MinuteMeter()
   readonly tokens = new MinuteMeter()
   #coolingUntil = 0
+  #cooledAt = Number.NEGATIVE_INFINITY
   #probing = false
   #windowStart = Number.NEGATIVE_INFINITY
   #failures = 0
@@ -119,23 +120,25 @@ export class TargetState {
     if (at >= 0) this.#line.splice(at, 1)
   }
 
-  /** The first token of an answer has come. */
+  /** The first token of an answer has come: it is well, and so quick. */
   measured(firstToken: number, now: number): void {
+    this.#recover(now - firstToken)
     const before = this.#firstToken
     this.#firstToken = before === 0 ? Math.max(firstToken, 0.001) : before + NEWEST * (firstToken - before)
     this.#measuredAt = now
   }
 
-  /** It answers: whatever kept it out is over. */
-  recovered(): void {
-    this.#coolingUntil = 0
-    this.#probing = false
+  succeeded(milliseconds: number, now: number): void {
+    this.note(true, milliseconds, undefined)
+    this.#recover(now - milliseconds)
+    this.#successes++
   }
 
-  succeeded(milliseconds: number): void {
-    this.note(true, milliseconds, undefined)
-    this.recovered()
-    this.#successes++
+  /** It answers a call that began then: whatever kept it out before is over. Older calls say nothing about that. */
+  #recover(startedAt: number): void {
+    if (startedAt < this.#cooledAt) return
+    this.#coolingUntil = 0
+    this.#probing = false
   }
 
   /** `retryAfter`: seconds that the upstream asked for. */
@@ -179,6 +182,7 @@ export class TargetState {
 
   #cool(milliseconds: number, now: number): void {
     this.#coolingUntil = Math.max(this.#coolingUntil, now + milliseconds)
+    this.#cooledAt = now
     this.#failures = 0
     this.#successes = 0
     this.#windowStart = now
