@@ -393,11 +393,11 @@ t.test('servers, keys and programs are found, and the advice works when pasted',
   t.notMatch(JSON.stringify(findings), 'sk-1')
 
   const { path, write } = folder(t, 'model_list: [{ model_name: demo, provider: demo }]\n')
-  const before = offline(join(path, 'gateway.yaml'))
+  const before = await offline(join(path, 'gateway.yaml'))
   if (!('loaded' in before)) return t.fail('the file is in order')
   const advice = adviseOn(findings, before.runtime)
   const pasted = advice.flatMap(item => item.lines.map(line => `  ${line}`)).join('\n')
-  const after = offline(write('gateway.yaml', `model_list:\n${pasted}\n`))
+  const after = await offline(write('gateway.yaml', `model_list:\n${pasted}\n`))
   if (!('loaded' in after)) return t.fail(JSON.stringify(after.problems))
   t.equal(after.runtime.routes.routes().length, 4)
   t.ok(adviseOn(findings.slice(2), after.runtime).every(item => item.lines.length === 0 && item.usedBy.length === 1))
@@ -408,7 +408,7 @@ t.test('the banner fits 80 columns', async t => {
     t,
     'auth: { master_key: sk-master-1 }\nmodel_list: [{ model_name: demo, provider: demo }, { model_name: "claude-*", provider: demo }]\n'
   )
-  const prepared = offline(join(path, 'gateway.yaml'))
+  const prepared = await offline(join(path, 'gateway.yaml'))
   if (!('loaded' in prepared)) return t.fail('the file is in order')
   const { runtime } = prepared
   const findings: Finding[] = [

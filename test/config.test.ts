@@ -177,10 +177,7 @@ t.test('text that is not YAML is told at its place', async t => {
 })
 
 t.test('what nothing enforces is refused where it is used', async t => {
-  const entry = (more: string): string => `model_list:\n  - {model_name: a, provider: demo, ${more}}\n`
   for (const [name, text] of [
-    ['hooks', entry('hooks: [x]')],
-    ['hooks', 'hooks: [strip-prefix]\n'],
     ['database_url', 'store: {database_url: "postgres://db/x"}\n'],
     ['redis_url', 'store: {redis_url: "redis://r"}\n']
   ] as const) {

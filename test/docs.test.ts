@@ -8,6 +8,7 @@ import t from 'tap'
 import { prepare } from '../src/cli/prepare.ts'
 import { startGateway } from '../src/cli/serve.ts'
 import { createDemo } from '../src/demo/demo.ts'
+import { Shelf } from '../src/hooks/shelf.ts'
 import { Metrics } from '../src/metrics/metrics.ts'
 import { PROVIDER_NAMES } from '../src/providers/presets.ts'
 import { ENDPOINTS, GEMINI_ACTIONS } from '../src/server/endpoints.ts'
@@ -58,16 +59,18 @@ t.test('every yaml block of the README is a configuration without a mistake', as
   t.ok(blocks.length > 5)
   for (const { line, text } of blocks) {
     const named = [...text.matchAll(/\$\{([A-Z_]+)|os\.environ\/([A-Z_]+)/g)].map(match => match[1] ?? match[2] ?? '')
-    const prepared = prepare(
+    const metrics = new Metrics()
+    const prepared = await prepare(
       folder.write(`gateway-${line}.yaml`, text),
       {
         generation: 1,
         variables: Object.fromEntries(named.map(name => [name, 'a-value'])),
-        metrics: new Metrics(),
+        metrics,
         wireTo: () => createDemo(),
         demo: createDemo()
       },
-      {}
+      {},
+      new Shelf({ log: console, metrics })
     )
     if (!('loaded' in prepared)) {
       t.fail(`README.md:${line}`, { problems: prepared.problems })

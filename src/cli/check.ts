@@ -9,7 +9,7 @@ export async function check(file: string | undefined, flags: Where & { json?: bo
   const json = flags.json === true
   const source = findConfig({ ...flags, config: file ?? flags.config }, process.env)
   if (typeof source === 'string') return fail([source], json)
-  const prepared = offline(source.file)
+  const prepared = await offline(source.file)
   if (!('loaded' in prepared)) {
     const { problems } = prepared
     if (json) printJson({ ok: false, file: source.file, problems })
@@ -21,6 +21,7 @@ export async function check(file: string | undefined, flags: Where & { json?: bo
     return EXIT.failed
   }
   const { loaded, runtime } = prepared
+  const warnings = [...runtime.warnings, ...prepared.warnings]
   const served = runtime.routes.routes().map(route => ({ model: route.name, targets: route.targets.map(nameOf) }))
   if (json) {
     const { report } = loaded
@@ -29,7 +30,7 @@ export async function check(file: string | undefined, flags: Where & { json?: bo
       file: source.file,
       files: loaded.files,
       problems: loaded.problems,
-      warnings: runtime.warnings,
+      warnings,
       ...(report !== undefined && { litellm: report }),
       serves: served,
       aliases: runtime.config.aliases
@@ -37,7 +38,7 @@ export async function check(file: string | undefined, flags: Where & { json?: bo
     return EXIT.done
   }
   for (const line of tell(loaded.problems)) print(colors.yellow(line))
-  for (const warning of runtime.warnings) print(colors.yellow(`warning ${warning}`))
+  for (const warning of warnings) print(colors.yellow(`warning ${warning}`))
   if (loaded.report !== undefined) print(reportOf(loaded.report))
   print(colors.green(`${shorter(source.file)} is in order. It serves:`))
   print(

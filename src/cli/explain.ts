@@ -20,7 +20,7 @@ export async function explainModel(model: string, flags: ExplainFlags): Promise<
   const json = flags.json === true
   const source = findConfig(flags, process.env)
   if (typeof source === 'string') return fail([source], json)
-  const prepared = offline(source.file)
+  const prepared = await offline(source.file)
   if (!('loaded' in prepared)) return fail(tell(prepared.problems), json)
   const explained = explain(prepared.runtime, model)
   if (explained instanceof Failure) return fail([explained.message, ...(explained.details.recommendations ?? [])], json)

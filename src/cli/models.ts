@@ -30,7 +30,7 @@ export async function models(flags: Where & { json?: boolean; provider?: string 
   const source = findConfig(flags, process.env)
   if (typeof source === 'string') return fail([source], json)
   const pools = new Pools()
-  const prepared = offline(source.file, origin => pools.wire(origin))
+  const prepared = await offline(source.file, origin => pools.wire(origin))
   if (!('loaded' in prepared)) return fail(tell(prepared.problems), json)
   const { runtime } = prepared
   if (flags.provider === undefined) return listServed(runtime, json)

@@ -1,4 +1,5 @@
 import { createDemo } from '../demo/demo.ts'
+import { Shelf } from '../hooks/shelf.ts'
 import type { Wire } from '../lib/wire.ts'
 import { Metrics } from '../metrics/metrics.ts'
 import { type Prepared, prepare, type Refused } from './prepare.ts'
@@ -9,8 +10,11 @@ const NO_WIRE: Wire = {
   }
 }
 
+const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
+
 /** What a file says, compiled as for a start, by a process that opens no port. */
-export function offline(file: string, wireTo: (origin: string) => Wire = () => NO_WIRE): Prepared | Refused {
-  const environment = { generation: 0, variables: process.env, metrics: new Metrics(), wireTo, demo: createDemo() }
-  return prepare(file, environment, {})
+export function offline(file: string, wireTo: (origin: string) => Wire = () => NO_WIRE): Promise<Prepared | Refused> {
+  const metrics = new Metrics()
+  const environment = { generation: 0, variables: process.env, metrics, wireTo, demo: createDemo() }
+  return prepare(file, environment, {}, new Shelf({ log: SILENT, metrics }))
 }

@@ -1,7 +1,8 @@
 import { relative } from 'node:path'
 import { type LoadedConfig, loadConfig } from '../config/load.ts'
 import { formatPath, formatProblem, type Problem } from '../config/problem.ts'
-import { compile, type Environment, type Runtime } from '../exchange/runtime.ts'
+import { type CompileProblem, compile, type Environment, type Runtime } from '../exchange/runtime.ts'
+import type { Shelf } from '../hooks/shelf.ts'
 import { PROVIDER_NAMES } from '../providers/presets.ts'
 import type { Target } from '../routing/target.ts'
 
@@ -12,6 +13,10 @@ export interface Overrides {
 
 export interface Prepared {
   readonly runtime: Runtime
+  /** Differs when a hook that is listed does. */
+  readonly hooks: string
+  /** What is wrong with hooks, and stopped nothing. */
+  readonly warnings: readonly string[]
   readonly loaded: LoadedConfig
 }
 
@@ -21,17 +26,29 @@ export interface Refused {
   readonly globs: readonly string[]
 }
 
-/** From a file to a runtime, or everything that is wrong with it. Nothing is changed by it. */
-export function prepare(file: string, environment: Environment, overrides: Overrides): Prepared | Refused {
+/** From a file to a runtime, or everything that is wrong with it. Nothing is changed by it but the shelf. */
+export async function prepare(
+  file: string,
+  environment: Environment,
+  overrides: Overrides,
+  shelf: Shelf
+): Promise<Prepared | Refused> {
   const result = loadConfig(file, { env: environment.variables, known: { providers: PROVIDER_NAMES }, overrides })
   if (!result.ok) return result
   const { loaded } = result
-  const runtime = compile(loaded.config, environment)
-  if ('routes' in runtime) return { runtime, loaded }
-  const problems = runtime.map(
-    ({ path, message }): Problem => ({ severity: 'error', ...loaded.locate(path), path: formatPath(path), message })
-  )
-  return { problems, files: loaded.files, globs: loaded.globs }
+  const tell = (wrong: readonly CompileProblem[]): Refused => {
+    const problems = wrong.map(
+      ({ path, message }): Problem => ({ severity: 'error', ...loaded.locate(path), path: formatPath(path), message })
+    )
+    return { problems, files: loaded.files, globs: loaded.globs }
+  }
+  const shelved = await shelf.take(loaded.config, loaded.file)
+  if (!('set' in shelved)) return tell(shelved)
+  const { set: hooks, warnings } = shelved
+  const runtime = compile(loaded.config, { ...environment, hooks })
+  if ('routes' in runtime) return { runtime, loaded, hooks: hooks.stamp, warnings }
+  hooks.leave()
+  return tell(runtime)
 }
 
 /** One line each, with file names as short as they can be. */

@@ -1,6 +1,7 @@
 import type { LoadedConfig } from '../config/load.ts'
 import type { Gateway, Running } from '../exchange/gateway.ts'
 import type { Environment, Runtime } from '../exchange/runtime.ts'
+import type { Shelf } from '../hooks/shelf.ts'
 import type { ReloadOutcome } from '../server/admin.ts'
 import type { Pools } from '../upstream/pools.ts'
 import type { Logs } from './logs.ts'
@@ -12,6 +13,7 @@ export interface ReloadSettings {
   readonly overrides: Overrides
   readonly environment: Omit<Environment, 'generation'>
   readonly gateway: Gateway
+  readonly shelf: Shelf
   readonly pools: Pools
   readonly logs: Logs
   readonly secrets: Secrets
@@ -31,15 +33,18 @@ interface Retired {
 export class Reloader {
   readonly #settings: ReloadSettings
   #loaded: LoadedConfig
+  /** The hooks in force. */
+  #hooks: string
   #rejected: readonly string[] = []
   #last: Promise<unknown> = Promise.resolve()
   #queued: Promise<ReloadOutcome> | undefined
   #retired: Retired[] = []
   #sweep: NodeJS.Timeout | undefined
 
-  constructor(settings: ReloadSettings, loaded: LoadedConfig) {
+  constructor(settings: ReloadSettings, { loaded, hooks }: Prepared) {
     this.#settings = settings
     this.#loaded = loaded
+    this.#hooks = hooks
   }
 
   /** The problems of the last attempt, when it was refused. */
@@ -66,12 +71,13 @@ export class Reloader {
 
   async #reloadNow(reason: string): Promise<ReloadOutcome> {
     const began = performance.now()
-    const { file, overrides, environment, gateway, onFiles } = this.#settings
+    const { file, overrides, environment, gateway, onFiles, shelf } = this.#settings
     const generation = gateway.runtime.generation + 1
-    const prepared = prepare(file, { ...environment, generation }, overrides)
+    const prepared = await prepare(file, { ...environment, generation }, overrides, shelf)
     onFiles('loaded' in prepared ? prepared.loaded : prepared)
     if (!('loaded' in prepared)) return this.#refuse(prepared, reason)
-    if (JSON.stringify(prepared.loaded.config) === JSON.stringify(this.#loaded.config)) return this.#keep(reason)
+    const sameFile = JSON.stringify(prepared.loaded.config) === JSON.stringify(this.#loaded.config)
+    if (sameFile && prepared.hooks === this.#hooks) return this.#keep(prepared, reason)
     return this.#accept(prepared, reason, began)
   }
 
@@ -85,8 +91,10 @@ export class Reloader {
     return { accepted: false, generation, lines }
   }
 
-  #keep(reason: string): ReloadOutcome {
+  #keep({ runtime, warnings }: Prepared, reason: string): ReloadOutcome {
     const { gateway, logs } = this.#settings
+    runtime.hooks?.leave()
+    for (const warning of warnings) logs.event('warn', warning)
     const { generation } = gateway.runtime
     const mended = this.#rejected.length > 0
     this.#rejected = []
@@ -95,14 +103,18 @@ export class Reloader {
     return { accepted: true, generation, lines: ['Nothing changed.'] }
   }
 
-  async #accept({ loaded, runtime }: Prepared, reason: string, began: number): Promise<ReloadOutcome> {
+  async #accept(prepared: Prepared, reason: string, began: number): Promise<ReloadOutcome> {
+    const { loaded, runtime, hooks } = prepared
     const { gateway, logs, secrets, environment, describe } = this.#settings
     const before = this.#loaded
     const previous = gateway.runtime
     // Before anything of the new file can be said.
     secrets.learn(loaded.config, environment.variables)
-    const lines = [...describe(before, loaded), ...restartLines(before, loaded)].map(line => secrets.redact(line))
+    const changed = [...describe(before, loaded), ...restartLines(before, loaded)]
+    if (hooks !== this.#hooks && changed.length === 0) changed.push('~ hooks: files')
+    const lines = changed.map(line => secrets.redact(line))
     this.#loaded = loaded
+    this.#hooks = hooks
     this.#rejected = []
     gateway.swap(runtime)
     this.#retire(previous, runtime)
@@ -111,7 +123,7 @@ export class Reloader {
     const milliseconds = Math.round(performance.now() - began)
     await logs.configure(runtime.config.server.logs)
     logs.event('info', `configuration reloaded: generation ${generation}`, { generation, reason, milliseconds }, lines)
-    for (const warning of warningsOf({ loaded, runtime })) logs.event('warn', warning)
+    for (const warning of warningsOf(prepared)) logs.event('warn', warning)
     return { accepted: true, generation, lines }
   }
 
@@ -132,8 +144,8 @@ export class Reloader {
 }
 
 /** What works, but perhaps not as somebody expects. */
-export function warningsOf({ loaded, runtime }: Prepared): string[] {
-  return [...tell(loaded.problems), ...runtime.warnings]
+export function warningsOf({ loaded, runtime, warnings }: Prepared): string[] {
+  return [...tell(loaded.problems), ...runtime.warnings, ...warnings]
 }
 
 function restartLines(before: LoadedConfig, after: LoadedConfig): string[] {

@@ -4,6 +4,10 @@ import { describeChanges } from '../config/changes.ts'
 import { watchConfig } from '../config/watch.ts'
 import { createDemo } from '../demo/demo.ts'
 import { Gateway } from '../exchange/gateway.ts'
+import { hooksFolder } from '../hooks/files.ts'
+import type { Log } from '../hooks/hook.ts'
+import { Shelf } from '../hooks/shelf.ts'
+import { birthOf } from '../lib/process-birth.ts'
 import { Metrics } from '../metrics/metrics.ts'
 import { HealthBook } from '../routing/health.ts'
 import type { ReloadOutcome } from '../server/admin.ts'
@@ -13,7 +17,7 @@ import { CannotStart } from './cannot-start.ts'
 import { type LogDestination, standardOutput } from './gather.ts'
 import { listen } from './listen.ts'
 import { Logs } from './logs.ts'
-import { birthOf, identify, type PidRecord, readPidFile, writePidFile } from './pid-file.ts'
+import { identify, type PidRecord, readPidFile, writePidFile } from './pid-file.ts'
 import { type Overrides, type Prepared, prepare, type Refused, shorter, tell } from './prepare.ts'
 import { Reloader, warningsOf } from './reload.ts'
 import { Secrets } from './secrets.ts'
@@ -41,12 +45,25 @@ export interface RunningGateway {
   readonly app: FastifyInstance
   readonly logs: Logs
   readonly dataDir: string
+  /** The place in a hook that an error comes from, when it comes from one. */
+  blame(error: unknown): string | undefined
   reload(reason?: string): Promise<ReloadOutcome>
   /** Ends in order: no new requests, those under way finish or are told. Says how many are left. */
   stop(progress?: (left: number) => void): Promise<void>
 }
 
 const POLL = 500
+
+type Told = Parameters<Logs['event']>
+
+function hookLog(tell: (...line: Told) => void): Log {
+  return {
+    debug: (message, fields) => tell('debug', message, fields),
+    info: (message, fields) => tell('info', message, fields),
+    warn: (message, fields) => tell('warn', message, fields),
+    error: (message, fields) => tell('error', message, fields)
+  }
+}
 
 /** Builds everything and listens. Throws `CannotStart` with what to tell the operator. */
 export async function startGateway(options: StartOptions): Promise<RunningGateway> {
@@ -60,7 +77,12 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     demo: createDemo(),
     health: new HealthBook()
   }
-  const prepared = prepare(file, { ...environment, generation: 1 }, overrides)
+  const told: Told[] = []
+  let logs: Logs | undefined
+  // What hooks say while they are set up waits for the log, which the same file configures.
+  const log = hookLog((...line) => (logs === undefined ? told.push(line) : logs.event(...line)))
+  const shelf = new Shelf({ log, metrics })
+  const prepared = await prepare(file, { ...environment, generation: 1 }, overrides, shelf)
   const secrets = new Secrets()
   if (!('loaded' in prepared))
     throw new CannotStart([
@@ -69,13 +91,15 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     ])
   const { loaded, runtime } = prepared
   secrets.learn(loaded.config, env)
-  const logs = await Logs.open(loaded.config.server.logs, {
+  const opened = await Logs.open(loaded.config.server.logs, {
     destination: options.log ?? standardOutput(),
     terminal: options.terminal === true,
     json: options.json === true,
     secrets
   })
-  const gateway = new Gateway(runtime, metrics, (record, cause) => logs.call(record, cause))
+  logs = opened
+  for (const line of told) opened.event(...line)
+  const gateway = new Gateway(runtime, metrics, (record, cause) => opened.call(record, cause))
   let watched: Pick<Refused, 'files' | 'globs'> = loaded
   const reloader = new Reloader(
     {
@@ -83,29 +107,31 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       overrides,
       environment,
       gateway,
+      shelf,
       pools,
-      logs,
+      logs: opened,
       secrets,
       describe: (before, after) => describeChanges(before.config, after.config),
       onFiles: read => {
         watched = read
       }
     },
-    loaded
+    prepared
   )
   const watcher = watchConfig({
-    files: () => watched.files,
+    files: () => [...watched.files, ...shelf.watched],
     globs: () => watched.globs,
+    directories: () => [hooksFolder(file)],
     // The swap of a ConfigMap makes no event here: this is what sees it within the second that was promised.
     pollMs: POLL,
     onChange: async () => void (await reloader.reload('file')),
     onError: error =>
-      logs.event('warn', 'a folder cannot be watched; its files are looked at every two seconds', {}, [String(error)])
+      opened.event('warn', 'a folder cannot be watched; its files are looked at every two seconds', {}, [String(error)])
   })
   const app = createApp(gateway, {
     reload: () => reloader.reload('admin'),
     rejected: () => reloader.rejected(),
-    onBug: error => logs.bug(error, 'a request could not be answered')
+    onBug: error => opened.bug(error, 'a request could not be answered')
   })
   const dataDir = dataDirOf(options, prepared)
   const { host, port } = runtime.config.server
@@ -113,18 +139,19 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     await Promise.all([watcher.close(), app.close(), pools.close()])
     throw error
   })
-  for (const warning of warningsOf(prepared)) logs.event('warn', warning)
-  const record = await leavePidFile(dataDir, listening, file, logs)
+  for (const warning of warningsOf(prepared)) opened.event('warn', warning)
+  const record = await leavePidFile(dataDir, listening, file, opened)
   let stopping: Promise<void> | undefined
   return {
     ...listening,
     gateway,
     app,
-    logs,
+    logs: opened,
     dataDir,
+    blame: error => shelf.behind(error),
     reload: (reason = 'call') => reloader.reload(reason),
     stop: progress => {
-      stopping ??= shutDown({ app, gateway, pools, logs, reloader, watcher, record, dataDir }, progress)
+      stopping ??= shutDown({ app, gateway, pools, logs: opened, reloader, watcher, record, dataDir }, progress)
       return stopping
     }
   }

@@ -108,8 +108,18 @@ function untilEnded(gateway: RunningGateway): Promise<number> {
       if (onTerminal && !hasTerminal()) onSignal()
       else void gateway.reload('signal')
     })
-    process.on('unhandledRejection', error => logs.bug(error, 'a promise failed and nobody listened'))
+    process.on('unhandledRejection', error => {
+      const hook = gateway.blame(error)
+      logs.bug(
+        error,
+        hook === undefined ? 'a promise failed and nobody listened' : `a promise of a hook failed (${hook})`
+      )
+    })
     process.on('uncaughtException', error => {
+      const hook = gateway.blame(error)
+      // What a hook leaves behind, in a timer say, belongs to no request, and nothing of ours is half done.
+      if (hook !== undefined)
+        return logs.event('error', `a hook left something behind that failed (${hook}): ${String(error)}`)
       logs.bug(error, 'nothing caught it; the gateway ends', 'fatal')
       if (askedAt === undefined) end(EXIT.failed)
     })

@@ -49,7 +49,7 @@ function sessionOf(inbound: Inbound): string | undefined {
 }
 
 /** The tags that the header or the body's metadata name. They matter only where entries have some. */
-export function tagsOf(inbound: Inbound, route: Route): readonly string[] {
+export function tagsOf(inbound: Inbound, route: Pick<Route, 'tagged'>): readonly string[] {
   const header = inbound.headers['x-gateway-tags'] ?? inbound.headers['x-litellm-tags']
   if (typeof header === 'string')
     return header

@@ -5,12 +5,16 @@ import type { Surface } from '../providers/surface.ts'
 import type { Target } from '../routing/target.ts'
 import type { Inbound } from './inbound.ts'
 
-/** The client's bytes with the target's model and cap put in: every other byte stays where and what it was. */
+/**
+ * The client's bytes with the target's model and cap put in: every other byte stays where and what it was. `maxTokens`
+ * takes the place of what the client asked for.
+ */
 export function bodyFor(
   inbound: Inbound,
   target: Target,
   surface: Surface,
-  model: string
+  model: string,
+  maxTokens?: number
 ): readonly Buffer[] | Failure {
   const { body } = inbound
   if (inbound.action === 'batchEmbedContents') return batchBody(body.chunks, model)
@@ -23,8 +27,10 @@ export function bodyFor(
   } else {
     replace(edits, body.fields.found['model'], model)
   }
-  if (target.maxTokens !== undefined && (inbound.operation === 'chat' || inbound.operation === 'completions')) {
-    const failure = cap(inbound, target, surface, target.maxTokens, edits, inserted)
+  const limit = maxTokens === undefined ? target.maxTokens : Math.min(maxTokens, target.maxTokens ?? maxTokens)
+  if (limit !== undefined && (inbound.operation === 'chat' || inbound.operation === 'completions')) {
+    const wanted = { limit, exact: maxTokens !== undefined }
+    const failure = cap(inbound, target, surface, wanted, edits, inserted)
     if (failure !== undefined) return failure
   }
   if (inserted.length > 0) edits.push(insertion(body.fields, 0, inserted))
@@ -41,15 +47,21 @@ function insertion(object: ScannedObject, offset: number, members: readonly stri
   return { start: at, end: at, bytes: Buffer.from(members.join(',') + (object.empty ? '' : ',')) }
 }
 
+/** `exact`: said by a hook, so a smaller ask is replaced too. */
+interface Cap {
+  readonly limit: number
+  readonly exact: boolean
+}
+
 function cap(
   inbound: Inbound,
   target: Target,
   surface: Surface,
-  limit: number,
+  wanted: Cap,
   edits: Edit[],
   inserted: string[]
 ): Failure | undefined {
-  if (surface.dialect === 'gemini') return capGemini(inbound, limit, edits, inserted)
+  if (surface.dialect === 'gemini') return capGemini(inbound, wanted, edits, inserted)
   const names =
     surface.dialect === 'openai-chat'
       ? inbound.operation === 'chat'
@@ -60,29 +72,29 @@ function cap(
   for (const name of names) {
     const found = inbound.body.fields.found[name]
     if (found === undefined) continue
-    const failure = capValue(found, name, limit, edits)
+    const failure = capValue(found, name, wanted, edits)
     if (failure !== undefined) return failure
     asked = true
   }
   if (!asked)
     inserted.push(
-      `"${surface.dialect === 'openai-chat' && inbound.operation === 'chat' ? target.maxTokensField : names[0]}":${limit}`
+      `"${surface.dialect === 'openai-chat' && inbound.operation === 'chat' ? target.maxTokensField : names[0]}":${wanted.limit}`
     )
   return undefined
 }
 
 /** Lowers a larger ask; `null` means that nothing was asked. Anything else but a number could slip by as a bigger one. */
-function capValue(found: FoundValue, name: string, limit: number, edits: Edit[]): Failure | undefined {
+function capValue(found: FoundValue, name: string, { limit, exact }: Cap, edits: Edit[]): Failure | undefined {
   if (found.value !== null && typeof found.value !== 'number') {
     return new Failure('invalid-request', `\`${name}\` must be a number.`, { field: name })
   }
-  if (found.value === null || found.value > limit) replace(edits, found, limit)
+  if (found.value === null || exact || found.value > limit) replace(edits, found, limit)
   return undefined
 }
 
 const GEMINI_KEYS: ReadonlySet<string> = new Set(['maxOutputTokens', 'max_output_tokens'])
 
-function capGemini(inbound: Inbound, limit: number, edits: Edit[], inserted: string[]): Failure | undefined {
+function capGemini(inbound: Inbound, wanted: Cap, edits: Edit[], inserted: string[]): Failure | undefined {
   const { found } = inbound.body.fields
   const { generationConfig, generation_config: snakeConfig } = found
   if (generationConfig !== undefined && snakeConfig !== undefined) {
@@ -90,7 +102,7 @@ function capGemini(inbound: Inbound, limit: number, edits: Edit[], inserted: str
   }
   const settings = generationConfig ?? snakeConfig
   if (settings === undefined) {
-    inserted.push(`"generationConfig":{"maxOutputTokens":${limit}}`)
+    inserted.push(`"generationConfig":{"maxOutputTokens":${wanted.limit}}`)
     return undefined
   }
   const bytes: Buffer[] = []
@@ -106,11 +118,11 @@ function capGemini(inbound: Inbound, limit: number, edits: Edit[], inserted: str
   }
   const value = maxOutputTokens ?? snake
   if (value === undefined) {
-    edits.push(insertion(inner, settings.start, [`"maxOutputTokens":${limit}`]))
+    edits.push(insertion(inner, settings.start, [`"maxOutputTokens":${wanted.limit}`]))
     return undefined
   }
   const moved = { start: value.start + settings.start, end: value.end + settings.start, value: value.value }
-  return capValue(moved, 'maxOutputTokens', limit, edits)
+  return capValue(moved, 'maxOutputTokens', wanted, edits)
 }
 
 /** Gemini repeats the model inside every request of a batch; the only body that has to be parsed. */

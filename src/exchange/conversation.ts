@@ -2,10 +2,12 @@ import { Failure } from '../chat/failure.ts'
 import type { ChatRequest } from '../chat/request.ts'
 import type { ClientSide, DialectName, EncodeContext, StreamEncoder, Translator } from '../dialects/dialect.ts'
 import { parseJson } from '../lib/json-repair.ts'
+import type { MendCounts, Mender } from '../quirks/mend.ts'
 import { menderFor } from '../quirks/quirks.ts'
 import { stabilisePrompt } from '../quirks/stable-prompt.ts'
 import { Translation } from '../relay/translate.ts'
 import type { Target } from '../routing/target.ts'
+import type { HookedAttempt } from './hooked.ts'
 import type { Inbound } from './inbound.ts'
 import { continued, isToBeKept, keeperFor, type StoredResponses } from './stored.ts'
 
@@ -14,13 +16,18 @@ export class Conversation {
   readonly #inbound: Inbound
   readonly #client: ClientSide
   readonly #stored: StoredResponses
+  readonly #streamType: string
   readonly #context: { readonly id: string; readonly created: number }
   #chat: ChatRequest | Failure | undefined
   #isKept = false
   #voice: StreamEncoder | undefined
   #hasSpoken = false
+  /** What hooks made of the request for this attempt. */
+  hooked: HookedAttempt | undefined
+  #mender: Mender | undefined
 
-  constructor(inbound: Inbound, client: ClientSide, stored: StoredResponses) {
+  constructor(inbound: Inbound, client: ClientSide, stored: StoredResponses, streamType: string) {
+    this.#streamType = streamType
     this.#inbound = inbound
     this.#client = client
     this.#stored = stored
@@ -42,6 +49,11 @@ export class Conversation {
     return this.#voice
   }
 
+  /** What the model wrote in another form than it meant, so far. */
+  get mended(): MendCounts | undefined {
+    return this.#mender?.counts
+  }
+
   /** For a sign of life; undefined when the request cannot be read. */
   speak(): StreamEncoder | undefined {
     const { chat } = this
@@ -53,33 +65,35 @@ export class Conversation {
 
   /** The conversation as this target is asked it in that dialect. */
   for(target: Target, model: string, dialect: DialectName): ChatRequest | Failure {
-    const { chat: said } = this
+    const said = this.hooked?.changes.chat ?? this.chat
     if (said instanceof Failure) return said
     const isForeign = dialect !== this.#inbound.dialect
     this.#isKept = isForeign && isToBeKept(said, this.#inbound)
     const chat = isForeign ? continued(said, this.#inbound, this.#stored) : said
     if (chat instanceof Failure) return chat
-    const { maxTokens } = chat
+    const maxTokens = this.hooked?.changes.maxTokens ?? chat.maxTokens
     const limit = target.maxTokens === undefined ? maxTokens : Math.min(maxTokens ?? target.maxTokens, target.maxTokens)
     const asked = { ...chat, model, ...(limit !== undefined && { maxTokens: limit }) }
     return target.quirks.includes('stable-prompt') ? stabilisePrompt(asked) : asked
   }
 
-  /** The way back of what was asked. */
-  wayBack(chat: ChatRequest, upstream: Translator, target: Target): Translation {
+  /** The way back of what was asked; without a target, of an answer that comes from none. */
+  wayBack(chat: ChatRequest, upstream: Translator, target: Target | undefined): Translation {
     const context = this.#contextOf(chat)
     // What an earlier attempt began and never sent is forgotten.
     if (!this.#hasSpoken || this.#voice === undefined) this.#voice = this.#client.encodeStream(context)
     // Where none may be called, what looks like a call is text.
     const tools = chat.toolChoice?.mode === 'none' ? [] : chat.tools
-    const mender = menderFor(target.quirks, { tools, id: this.#inbound.id })
+    this.#mender = target && menderFor(target.quirks, { tools, id: this.#inbound.id })
     return new Translation({
       client: this.#client,
       upstream,
       chat,
       context,
-      stages: mender === undefined ? [] : [mender],
+      stages: [...(this.#mender === undefined ? [] : [this.#mender]), ...(this.hooked?.stages() ?? [])],
       encoder: this.#voice,
+      streamType: this.#streamType,
+      review: this.hooked?.review,
       keep: this.#isKept ? keeperFor(chat, this.#inbound, this.#stored) : undefined
     })
   }

@@ -1,7 +1,10 @@
-import type { Failure } from '../chat/failure.ts'
+import type { ChatAnswer } from '../chat/answer.ts'
+import { Failure } from '../chat/failure.ts'
+import type { Usage } from '../chat/usage.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { DIALECTS } from '../dialects/index.ts'
 import type { WireHeaders } from '../lib/wire.ts'
+import type { Translation } from '../relay/translate.ts'
 import type { Attempt, ErrorAnswer } from './attempt.ts'
 import { addReturned } from './headers.ts'
 import type { Client, Inbound } from './inbound.ts'
@@ -70,6 +73,27 @@ export class Delivery {
   end(last: Buffer | undefined): void {
     this.bytes += last?.length ?? 0
     this.#client.end(last)
+  }
+
+  /** An answer that no upstream gave. `done` is called at once unless hooks take their time over it. */
+  answer(way: Translation | Failure, answer: ChatAnswer, done: (failure?: Failure, usage?: Usage) => void): void {
+    if (way instanceof Failure) return done(way)
+    if (this.#inbound.stream) {
+      const { text, failure } = way.writeStream(answer)
+      if (failure !== undefined) return done(failure)
+      this.begin(200, { 'content-type': way.streamType }, undefined)
+      this.end(Buffer.from(text))
+      return done(undefined, way.usage)
+    }
+    const tell = (body: Buffer | Failure) => {
+      if (body instanceof Failure || this.begun) return done(body instanceof Failure ? body : undefined, way.usage)
+      this.begin(200, { 'content-type': 'application/json' }, body.length)
+      this.end(body)
+      done(undefined, way.usage)
+    }
+    const written = way.write(answer)
+    if (written instanceof Promise) void written.then(tell)
+    else tell(written)
   }
 
   /** What takes no upstream at all. */

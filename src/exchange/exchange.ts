@@ -5,15 +5,18 @@ import type { WireHeaders, WireRequest } from '../lib/wire.ts'
 import type { Resolved } from '../routing/routes.ts'
 import { type Target, upstreamModel } from '../routing/target.ts'
 import { Call } from '../upstream/call.ts'
+import { accountOf } from './account.ts'
 import { conversationOf, tagsOf, tokensOf } from './ask.ts'
 import { Attempt, type AttemptOwner, type ErrorAnswer } from './attempt.ts'
 import { Delivery, type DeliveryOwner } from './delivery.ts'
 import type { Gateway, Running } from './gateway.ts'
 import { upstreamHeaders } from './headers.ts'
 import { Heartbeat, type Patient } from './heartbeat.ts'
+import { type Ended, Hooked, type HookedAttempt } from './hooked.ts'
 import type { Client, Inbound } from './inbound.ts'
 import { Ladder, type Step, waitedInVain } from './ladder.ts'
 import { learn } from './learn.ts'
+import { ownHeaders } from './own-headers.ts'
 import { type Known, Preparation, type Prepared } from './prepare.ts'
 import { advised, isModelMissing } from './recommend.ts'
 import type { AttemptRecord, CallRecord } from './record.ts'
@@ -41,6 +44,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
   /** The attempt finds out whether a target that was left out works again. */
   #probe = false
   #call: Call | undefined
+  #hooked: Hooked | undefined
   #model = ''
   #attempts: AttemptRecord[] = []
   /** Who could have served it; kept for those who ask for a trace alone. */
@@ -67,14 +71,26 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
 
   start(refusal: Failure | undefined): void {
     if (refusal !== undefined) return this.#fail(refusal)
+    const { hooks } = this.#runtime
+    if (hooks === undefined) return this.#route(this.#inbound)
+    const hooked = new Hooked(hooks, this.#inbound, this.#preparation)
+    this.#hooked = hooked
+    hooked.before(ended => {
+      if (ended !== undefined) this.#endBy(ended)
+      else if (!this.#over) this.#route(hooked.inbound)
+    })
+  }
+
+  /** `inbound`: as hooks left it. */
+  #route(inbound: Inbound): void {
     const { routes } = this.#runtime
-    const resolved = this.#inbound.model === undefined ? routes.resolveDefault() : routes.resolve(this.#inbound.model)
-    if (resolved instanceof Failure) return this.#fail(resolved)
+    const resolved = inbound.model === undefined ? routes.resolveDefault() : routes.resolve(inbound.model)
+    if (resolved instanceof Failure) return this.#giveUp(resolved)
     const { rules } = this.#runtime
     const { route } = resolved
     const ask = {
-      tags: tagsOf(this.#inbound, route),
-      conversation: conversationOf(this.#inbound, route, rules.sticky),
+      tags: this.#hooked?.tags ?? tagsOf(inbound, route),
+      conversation: conversationOf(inbound, route, rules.sticky),
       tokens: tokensOf(this.#inbound)
     }
     this.#resolved = resolved
@@ -127,17 +143,61 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     if (from !== undefined && from !== to)
       this.#gateway.metrics.fellBack(from, to, this.#lastFailure?.kind ?? 'unavailable')
     const model = upstreamModel(target, resolved.asked, resolved.captured)
-    const prepared = this.#preparation.for(target, model)
+    const attempt = this.#hooked?.at(target, model)
+    if (!(attempt instanceof Promise)) return this.#tryHooked(target, model, attempt)
+    this.#watchOver(target)
+    void attempt.then(later => {
+      if (this.#over) return
+      const failure = this.#tryHooked(target, model, later)
+      if (failure !== undefined) this.#missed(target, failure)
+    })
+    return undefined
+  }
+
+  #tryHooked(target: Target, model: string, attempt: HookedAttempt | Ended | undefined): Failure | undefined {
+    if (attempt !== undefined && 'end' in attempt) {
+      if (attempt.end instanceof Failure) return attempt.end
+      this.#endBy(attempt)
+      return undefined
+    }
+    const prepared = this.#preparation.for(target, model, attempt)
     if (prepared instanceof Failure) return prepared
     this.#model = model
-    if ('surface' in prepared) this.#send(target, prepared)
+    if ('surface' in prepared) this.#send(target, prepared, attempt)
     else this.#tell(prepared)
     return undefined
   }
 
-  #send(target: Target, { surface, path, body, dropped, translation }: Prepared): void {
+  /** A try ended before it began. */
+  #missed(target: Target, failure: Failure): void {
+    const ladder = this.#ladder
+    if (ladder === undefined) return
+    this.#lastFailure = failure
+    this.#lastAnswer = undefined
+    this.#climb(ladder, ladder.failed(target, failure, performance.now()))
+  }
+
+  /** A hook has answered, or refused. */
+  #endBy({ end, attempt }: Ended): void {
+    if (this.#over) return
+    if (end instanceof Failure) return this.#giveUp(end)
+    this.#delivery.answer(this.#preparation.plainWay(attempt), end, (failure, usage) => {
+      if (this.#over) return
+      if (failure === undefined) this.#settle(usage, undefined)
+      else this.#giveUp(failure)
+    })
+  }
+
+  #send(target: Target, { surface, path, body, dropped, translation }: Prepared, hooked?: HookedAttempt): void {
     const inbound = this.#inbound
-    const headers = upstreamHeaders(inbound.headers, surface, target.provider === 'demo', translation !== undefined)
+    const sent = { ...inbound.headers, ...hooked?.changes.headers }
+    const foreign = translation !== undefined && surface.dialect !== inbound.dialect
+    const headers = upstreamHeaders(
+      hooked === undefined ? inbound.headers : sent,
+      surface,
+      target.provider === 'demo',
+      foreign
+    )
     this.#dropped = target.onUnsupported === 'drop' ? [] : dropped
     for (const field of dropped) this.#gateway.metrics.droppedField(inbound.dialect, surface.dialect, field)
     const bodyLength = byteLength(body)
@@ -195,6 +255,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
   }
 
   begin(status: number, upstream: WireHeaders, length: number | undefined): void {
+    if (this.#over) return
     this.#delivery.begin(status, upstream, length)
     const attempt = this.#attempt
     if (attempt === undefined || !this.#delivery.framed) return
@@ -239,6 +300,12 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
   }
 
   #giveUp(failure: Failure): void {
+    if (this.#hooked === undefined || this.#delivery.answering) return this.#tellFailure(failure)
+    this.#hooked.rescue(failure, ended => (ended === undefined ? this.#tellFailure(failure) : this.#endBy(ended)))
+  }
+
+  #tellFailure(failure: Failure): void {
+    if (this.#over) return
     const target = this.#attempt?.target
     const route = this.#resolved?.route.name
     const told =
@@ -293,22 +360,17 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
 
   ownHeaders(): string[] {
     if (this.#attempt === undefined) this.#overhead = performance.now() - this.#inbound.receivedAt
-    const headers = ['x-task-id', this.#inbound.id]
-    if (this.#attempt !== undefined)
-      headers.push('x-provider', this.#attempt.target.provider, 'x-model', headerSafe(this.#model))
-    if (this.#dropped.length > 0) headers.push('x-gateway-dropped', headerSafe(this.#dropped.join(', ').slice(0, 2000)))
-    headers.push(
-      'x-gateway-attempts',
-      String(this.#sent),
-      'x-gateway-cache',
-      'bypass',
-      'x-gateway-config',
-      String(this.#runtime.generation),
-      'x-gateway-overhead-ms',
-      this.#overhead.toFixed(2)
-    )
-    if (this.#candidates !== undefined) headers.push('x-gateway-trace', this.#trace(this.#candidates))
-    return headers
+    return ownHeaders({
+      id: this.#inbound.id,
+      target: this.#attempt?.target,
+      model: this.#model,
+      dropped: this.#dropped,
+      sent: this.#sent,
+      generation: this.#runtime.generation,
+      overhead: this.#overhead,
+      trace: this.#candidates && this.#trace(this.#candidates),
+      more: this.#hooked?.answerHeaders
+    })
   }
 
   #trace(candidates: readonly Candidate[]): string {
@@ -357,43 +419,29 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     this.#gateway.running.remove(this)
     const inbound = this.#inbound
     const target = this.#attempt?.target
-    const { firstByteAt } = this.#delivery
-    const record: CallRecord = {
-      id: inbound.id,
-      at: Date.now(),
-      endpoint: inbound.endpoint,
-      stream: inbound.stream,
-      model:
-        inbound.model === undefined || inbound.model.length <= 200 ? inbound.model : `${inbound.model.slice(0, 200)}…`,
+    const record: CallRecord = accountOf({
+      inbound,
+      delivery: this.#delivery,
       route: this.#resolved?.route.name,
       provider: target?.provider,
-      upstreamModel: target === undefined ? undefined : this.#model,
-      status: clientGone ? 499 : this.#delivery.status,
+      upstreamModel: target && this.#model,
       attempts: this.#attempts,
       usage,
       dropped: this.#dropped,
-      ...(this.#waited > 0 && { waitedMilliseconds: Math.round(this.#waited) }),
-      firstByteMilliseconds: firstByteAt === 0 ? undefined : firstByteAt - inbound.receivedAt,
-      milliseconds: performance.now() - inbound.receivedAt,
-      overheadMilliseconds: this.#overhead,
-      bytesIn: inbound.body.length,
-      bytesOut: this.#delivery.bytes,
-      failure: failure?.kind,
-      failureMessage: failure?.message,
+      mended: this.#preparation.mended,
+      waited: this.#waited,
+      overhead: this.#overhead,
+      failure,
       clientGone,
       generation: this.#runtime.generation
-    }
+    })
     // A stranger chose the name of a model that leads nowhere.
     const series = target?.series.call(inbound.endpoint) ?? metrics.call('other', 'none', inbound.endpoint)
     count(record, series, metrics)
     this.#gateway.settled(record, failure?.details.cause)
+    this.#hooked?.done(record)
   }
 }
 
 /** How servers answer on a path that they do not have. */
 const CANNOT_COUNT: ReadonlySet<number> = new Set([404, 405])
-
-/** A model's name goes into a header, and a client may have chosen it. */
-function headerSafe(text: string): string {
-  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text)
-}

@@ -44,7 +44,9 @@ export class Gateway {
 
   /** Puts a new runtime in force. Requests under way keep the one they began with. */
   swap(runtime: Runtime): void {
+    const { hooks } = this.runtime
     this.runtime = runtime
+    hooks?.leave()
     this.metrics.generation = runtime.generation
     this.health.keepOnly(new Set(runtime.targets.map(target => target.state)))
   }

@@ -80,6 +80,15 @@ export function upstreamHeaders(client: WireHeaders, surface: Surface, toDemo: b
   return headers
 }
 
+/** Sets headers in a flat list, over those that are there. */
+export function addOver(headers: string[], more: Readonly<Record<string, string>> | undefined): void {
+  for (const [name, value] of Object.entries(more ?? {})) {
+    const at = headers.findIndex((known, index) => index % 2 === 0 && known === name)
+    if (at < 0) headers.push(name, value)
+    else headers[at + 1] = value
+  }
+}
+
 /** Appends what a client may see of an upstream's headers. */
 export function addReturned(upstream: WireHeaders, headers: string[]): void {
   for (const name in upstream) {

@@ -4,13 +4,16 @@ import type { ClientSide, EncodedRequest } from '../dialects/dialect.ts'
 import { DIALECTS } from '../dialects/index.ts'
 import { applyQuirks } from '../providers/quirks.ts'
 import { operationPath, type Surface } from '../providers/surface.ts'
+import type { MendCounts } from '../quirks/mend.ts'
 import { translateEmbeddings } from '../relay/embeddings.ts'
 import { OneShot } from '../relay/one-shot.ts'
+import type { Translation } from '../relay/translate.ts'
 import type { WayBack } from '../relay/way-back.ts'
 import { surfaceFor, type Target } from '../routing/target.ts'
 import { bodyFor } from './body.ts'
 import { Conversation } from './conversation.ts'
 import { countRequest, decodeCount, encodeCount, estimate } from './count.ts'
+import type { HookedAttempt } from './hooked.ts'
 import type { Inbound } from './inbound.ts'
 import type { StoredResponses } from './stored.ts'
 
@@ -35,11 +38,19 @@ export interface Known {
 export class Preparation {
   readonly #inbound: Inbound
   readonly #conversation: Conversation | undefined
+  /** What a stream that we write is. */
+  readonly streamType: string
 
   constructor(inbound: Inbound, stored: StoredResponses) {
     this.#inbound = inbound
     const client = clientOf(inbound)
-    this.#conversation = client === undefined ? undefined : new Conversation(inbound, client, stored)
+    this.streamType = isArray(inbound) ? 'application/json' : 'text/event-stream; charset=utf-8'
+    this.#conversation = client === undefined ? undefined : new Conversation(inbound, client, stored, this.streamType)
+  }
+
+  /** What was undone of the last answer. */
+  get mended(): MendCounts | undefined {
+    return this.#conversation?.mended
   }
 
   /** Something that a client takes for progress while there is none; it begins the stream if nothing has. */
@@ -61,11 +72,28 @@ export class Preparation {
     return this.#conversation?.wayBack(chat, upstream, target)
   }
 
+  /** The conversation as the client sent it; undefined when this is none. */
+  get chat(): ChatRequest | Failure | undefined {
+    return this.#conversation?.chat
+  }
+
+  /** How an answer that comes from no upstream reaches the client. */
+  plainWay(hooked: HookedAttempt): Translation | Failure {
+    const upstream = DIALECTS[this.#inbound.dialect].translate
+    const conversation = this.#conversation
+    if (conversation === undefined || upstream === undefined)
+      return new Failure('bug', `A hook answered a call for ${this.#inbound.operation}, which it cannot.`)
+    conversation.hooked = hooked
+    const { chat } = conversation
+    return chat instanceof Failure ? chat : conversation.wayBack(chat, upstream, undefined)
+  }
+
   /** The only place that chooses between passing and translating. */
-  for(target: Target, model: string): Prepared | Known | Failure {
+  for(target: Target, model: string, hooked?: HookedAttempt): Prepared | Known | Failure {
+    if (this.#conversation !== undefined) this.#conversation.hooked = hooked
     const { dialect, operation } = this.#inbound
     const surface = surfaceFor(target, dialect)
-    if (surface !== undefined && !this.#needsHub(target)) return this.#passed(target, surface, model)
+    if (surface !== undefined && !this.#needsHub(target, hooked)) return this.#passed(target, surface, model, hooked)
     switch (operation) {
       case 'chat':
       case 'completions':
@@ -84,18 +112,23 @@ export class Preparation {
     return { body: json(encodeCount(this.#inbound.dialect, estimate(chat))) }
   }
 
-  #needsHub(target: Target): boolean {
+  #needsHub(target: Target, hooked: HookedAttempt | undefined): boolean {
     const { operation } = this.#inbound
+    if (hooked?.changes.chat !== undefined) return operation !== 'embeddings'
+    // Nobody reads upstream answers of this operation; a chat's can be written as such.
+    if (operation === 'completions') return hooked?.readsAnswer === true
     return operation === 'chat' && (target.mends || this.#conversation?.hasSpoken === true)
   }
 
-  #passed(target: Target, surface: Surface, model: string): Prepared | Failure {
+  #passed(target: Target, surface: Surface, model: string, hooked: HookedAttempt | undefined): Prepared | Failure {
     const inbound = this.#inbound
-    const body = bodyFor(inbound, target, surface, model)
+    const body = bodyFor(inbound, target, surface, model, hooked?.changes.maxTokens)
     if (body instanceof Failure) return body
     const own = surface.dialect === 'gemini' ? geminiPath(model, inbound.action ?? '') : undefined
     const path = (own ?? operationPath(surface.dialect, inbound.operation) ?? '') + inbound.query
-    return { surface, path, body, dropped: [], translation: undefined }
+    // The request passes as it is, and only the answer is read.
+    const translation = hooked?.readsAnswer === true ? this.ownWay(target) : undefined
+    return { surface, path, body, dropped: [], translation }
   }
 
   /** `own`: the surface of the client's dialect, for answers that have to be read though nothing is to be translated. */
@@ -173,9 +206,16 @@ export class Preparation {
   }
 }
 
+/** Gemini streams as one JSON array to those who do not ask for events. */
+function isArray({ dialect, stream, query }: Inbound): boolean {
+  return dialect === 'gemini' && stream && !/[?&]alt=sse(?:&|$)/.test(query)
+}
+
 /** How a client's request is read and answered, where we can do that. */
-function clientOf({ dialect, operation }: Inbound): ClientSide | undefined {
-  const { translate, completions } = DIALECTS[dialect]
+function clientOf(inbound: Inbound): ClientSide | undefined {
+  const { dialect, operation } = inbound
+  const { translate, completions, array } = DIALECTS[dialect]
+  if (isArray(inbound)) return array
   return operation === 'completions' ? completions : translate
 }
 

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Backend, DemoOptions, GatewayConfig, ModelEntry, Price } from '../config/generated/types.ts'
+import type { Bound } from '../hooks/bound.ts'
+import type { HookSet } from '../hooks/hook-set.ts'
 import { parseDuration } from '../lib/duration.ts'
 import { parseSize } from '../lib/size.ts'
 import type { Wire } from '../lib/wire.ts'
@@ -42,6 +44,8 @@ export interface Runtime {
   readonly drain: number
   /** Whose connections are to be kept. */
   readonly origins: ReadonlySet<string>
+  /** Undefined: no hook is listed anywhere, and nothing is paid for them. */
+  readonly hooks: HookSet | undefined
   /** What works but not as somebody may expect: a key that is not set. */
   readonly warnings: readonly string[]
   readonly loadedAt: number
@@ -55,6 +59,8 @@ export interface Environment {
   readonly demo: Wire
   /** What was seen under the configurations before. Absent: nothing was. */
   readonly health?: HealthBook
+  /** The hooks that the configuration lists. Absent: they are not run. */
+  readonly hooks?: HookSet
 }
 
 /** A mistake that only shows when the whole is put together; the loader knows the line of its path. */
@@ -69,7 +75,12 @@ export function compile(config: GatewayConfig, given: Environment): Runtime | re
   const warnings: string[] = []
   const byName = new Map<string, Target[]>()
   config.model_list.forEach((entry, index) => {
-    const target = compileEntry(entry, config, environment, warnings)
+    const target = compileEntry(
+      entry,
+      config,
+      { ...environment, entryHooks: environment.hooks?.byEntry[index] ?? [] },
+      warnings
+    )
     if (typeof target === 'string') problems.push({ path: ['model_list', index], message: target })
     else byName.set(entry.model_name, [...(byName.get(entry.model_name) ?? []), target])
   })
@@ -99,6 +110,7 @@ export function compile(config: GatewayConfig, given: Environment): Runtime | re
     drain: parseDuration(config.server.drain),
     origins: new Set(targets.map(target => target.origin)),
     warnings: [...new Set(warnings)],
+    hooks: environment.hooks?.isEmpty === false ? environment.hooks : undefined,
     loadedAt: Date.now()
   })
 }
@@ -175,7 +187,7 @@ function compileEntry(
   return compileTarget(entry.model_name, merged, environment, warnings)
 }
 
-type Compiling = Environment & { readonly health: HealthBook }
+type Compiling = Environment & { readonly health: HealthBook; readonly entryHooks?: readonly Bound[] }
 
 const NO_LIMITS = { maxParallel: undefined, rpm: undefined, tpm: undefined }
 const BACKEND_TIMEOUTS: CallTimeouts = { connect: 5000, firstToken: 120_000, idle: 60_000, total: 600_000 }
@@ -258,6 +270,7 @@ function compileTarget(route: string, upstream: Upstream, environment: Compiling
     weight: upstream.weight,
     order: upstream.order,
     tags: upstream.tags,
+    hooks: environment.entryHooks ?? [],
     ...upstream.limits,
     cost: costOf(upstream.price, free),
     keyed: credential !== undefined && credential !== '',

@@ -18,6 +18,9 @@ export interface Stage {
   push(event: ChatEvent): readonly ChatEvent[]
 }
 
+type Reviewed = ChatAnswer | Failure
+type Written = Buffer | Failure | Promise<Buffer | Failure>
+
 export interface TranslationSettings {
   readonly client: ClientSide
   readonly upstream: Translator
@@ -27,6 +30,10 @@ export interface TranslationSettings {
   readonly stages: readonly Stage[]
   /** What the client's stream is written with; part of it may have been written already. */
   readonly encoder: StreamEncoder
+  /** What the client takes the stream for. */
+  readonly streamType: string
+  /** May make another answer of the whole one, or refuse it. Of a stream it can change nothing any more. */
+  readonly review: ((answer: ChatAnswer) => Reviewed | Promise<Reviewed>) | undefined
   /** Given the whole answer, once it is there. */
   readonly keep: ((answer: ChatAnswer) => void) | undefined
 }
@@ -38,25 +45,40 @@ export class Translation implements WayBack {
   readonly #reader = new SseReader()
   readonly #collector: Collector | undefined
   #decoder: StreamDecoder | undefined
+  readonly streamType: string
   usage: Usage | undefined
+  refusal: Failure | undefined
 
   constructor(settings: TranslationSettings) {
     this.#settings = settings
+    this.streamType = settings.streamType
     this.#tools = settings.chat.tools.map(tool => tool.name)
-    this.#collector = settings.keep === undefined && settings.chat.stream ? undefined : new Collector()
+    const passes = settings.keep === undefined && settings.review === undefined && settings.chat.stream
+    this.#collector = passes ? undefined : new Collector()
   }
 
-  answer(bytes: Buffer): Buffer | Failure {
+  answer(bytes: Buffer): Written {
     const answer = this.#read(bytes)
-    return answer instanceof Failure ? answer : this.#write(this.#staged(answer))
+    return answer instanceof Failure ? answer : this.write(answer)
+  }
+
+  /** An answer that no upstream gave. */
+  write(answer: ChatAnswer): Written {
+    this.usage = answer.usage
+    const staged = this.#staged(answer)
+    return staged instanceof Failure ? staged : this.#reviewed(staged)
+  }
+
+  /** The same for a client that asked for a stream. */
+  writeStream(answer: ChatAnswer): Translated {
+    const said = this.#say(eventsOf(answer))
+    return said.failure === undefined ? this.#close(said.text) : said
   }
 
   /** For an upstream that answers as a whole though a stream was asked for. */
   answerStream(bytes: Buffer): Translated {
     const answer = this.#read(bytes)
-    if (answer instanceof Failure) return { text: '', failure: answer }
-    const said = this.#say(eventsOf(answer))
-    return said.failure === undefined ? this.#close(said.text) : said
+    return answer instanceof Failure ? { text: '', failure: answer } : this.writeStream(answer)
   }
 
   push(chunk: Buffer): Translated {
@@ -70,9 +92,9 @@ export class Translation implements WayBack {
   }
 
   /** For an upstream that streams though an answer was asked for: after `push` and `end`, what it came to. */
-  gathered(): Buffer | Failure {
+  gathered(): Written {
     const answer = this.#collector?.answer() ?? new Failure('upstream-failed', 'the answer came as a stream')
-    return answer instanceof Failure ? answer : Buffer.from(JSON.stringify(this.#encodeAnswer(answer)))
+    return answer instanceof Failure ? answer : this.#reviewed(answer)
   }
 
   #read(bytes: Buffer): ChatAnswer | Failure {
@@ -90,11 +112,22 @@ export class Translation implements WayBack {
     const collector = new Collector()
     for (const event of this.#pass(eventsOf(answer))) collector.push(event)
     const staged = collector.answer()
-    return staged instanceof Failure ? staged : { ...answer, ...staged }
+    if (!(staged instanceof Failure)) return { ...answer, ...staged }
+    // The answer was whole before the stages saw it.
+    this.refusal = staged
+    return staged
   }
 
-  #write(answer: ChatAnswer | Failure): Buffer | Failure {
-    if (answer instanceof Failure) return answer
+  #reviewed(answer: ChatAnswer): Written {
+    const said = this.#settings.review?.(answer) ?? answer
+    return said instanceof Promise ? said.then(late => this.#written(late)) : this.#written(said)
+  }
+
+  #written(answer: Reviewed): Buffer | Failure {
+    if (answer instanceof Failure) {
+      this.refusal = answer
+      return answer
+    }
     this.#settings.keep?.(answer)
     return Buffer.from(JSON.stringify(this.#encodeAnswer(answer)))
   }
@@ -113,7 +146,10 @@ export class Translation implements WayBack {
     let text = ''
     for (const event of this.#pass(events)) {
       // The failure is written by whoever ends the exchange, like any other.
-      if (event.type === 'failure') return { text, failure: event.failure }
+      if (event.type === 'failure') {
+        if (!events.includes(event)) this.refusal = event.failure
+        return { text, failure: event.failure }
+      }
       if (event.type === 'usage' || event.type === 'start') this.usage = event.usage ?? this.usage
       this.#collector?.push(event)
       text += this.#settings.encoder.push(event)
@@ -125,9 +161,12 @@ export class Translation implements WayBack {
   }
 
   #close(text: string): Translated {
-    const { keep } = this.#settings
-    const answer = keep === undefined ? undefined : this.#collector?.answer()
-    if (answer !== undefined && !(answer instanceof Failure)) keep?.(answer)
+    const { keep, review, chat } = this.#settings
+    const answer = chat.stream ? this.#collector?.answer() : undefined
+    if (answer !== undefined && !(answer instanceof Failure)) {
+      keep?.(answer)
+      void review?.(answer)
+    }
     return { text: text + this.#settings.encoder.end(), failure: undefined }
   }
 

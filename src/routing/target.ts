@@ -1,4 +1,5 @@
 import type { DialectName, Flavour } from '../dialects/dialect.ts'
+import type { Bound } from '../hooks/bound.ts'
 import type { Wire } from '../lib/wire.ts'
 import type { TargetSeries } from '../metrics/series.ts'
 import type { Surface } from '../providers/surface.ts'
@@ -37,6 +38,8 @@ export interface Target {
   /** Those of a lower one are asked first. */
   readonly order: number
   readonly tags: readonly string[]
+  /** Of its entry alone, after the gateway's own. */
+  readonly hooks: readonly Bound[]
   /** The most calls at one time. */
   readonly maxParallel: number | undefined
   /** The most requests and tokens a minute. */

@@ -7,6 +7,7 @@ import { createDemo } from '../../src/demo/demo.ts'
 import { Gateway } from '../../src/exchange/gateway.ts'
 import type { CallRecord } from '../../src/exchange/record.ts'
 import { compile, type Runtime } from '../../src/exchange/runtime.ts'
+import type { HookSet } from '../../src/hooks/hook-set.ts'
 import type { Wire } from '../../src/lib/wire.ts'
 import { Metrics } from '../../src/metrics/metrics.ts'
 import { HealthBook } from '../../src/routing/health.ts'
@@ -39,6 +40,8 @@ export interface TestGateway {
 export interface TestOptions {
   readonly demo?: Wire
   readonly variables?: Readonly<Record<string, string | undefined>>
+  /** Hooks of the configuration that is there from the start. */
+  readonly hooks?: (config: GatewayConfig, metrics: Metrics) => Promise<HookSet>
 }
 
 const schema = JSON.parse(
@@ -52,6 +55,7 @@ export async function testGateway(config: PartialConfig, options: TestOptions = 
   const pools = new Pools()
   const health = new HealthBook()
   let generation = 0
+  const hooks = await options.hooks?.(filled(config), metrics)
   const compiled = (partial: PartialConfig): Runtime => {
     generation++
     const { demo = createDemo(), variables = {} } = options
@@ -61,7 +65,8 @@ export async function testGateway(config: PartialConfig, options: TestOptions = 
       metrics,
       wireTo: origin => pools.wire(origin),
       demo,
-      health
+      health,
+      ...(generation === 1 && hooks !== undefined && { hooks })
     })
     if (!('routes' in runtime)) throw new Error(`the test's configuration is wrong: ${JSON.stringify(runtime)}`)
     return runtime

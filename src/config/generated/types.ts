@@ -6,6 +6,15 @@
 export type HookEntry =
   | string
   | {
+      when?: HookCondition
+      /**
+       * How long a phase of the hook is waited for. Absent: 2s.
+       */
+      timeout?: string | number
+      /**
+       * What a request gets when the hook fails: `fail`, an error that names it; `skip`, nothing, as if it were not listed. Absent: `fail`.
+       */
+      onError?: 'fail' | 'skip'
       [k: string]: unknown
     }
 
@@ -311,6 +320,23 @@ export interface Price {
    * Tokens written to the upstream's prompt cache.
    */
   cache_write?: number
+}
+/**
+ * Which requests the hook is for: all that are said have to be met. Absent: all requests.
+ */
+export interface HookCondition {
+  /**
+   * Globs of model names.
+   */
+  models?: string[]
+  /**
+   * One of these tags.
+   */
+  tags?: string[]
+  /**
+   * Ids of callers.
+   */
+  keys?: string[]
 }
 /**
  * Which target is tried first, and what happens when it fails.

@@ -1,0 +1,56 @@
+import type { Failure } from '../chat/failure.ts'
+import type { Usage } from '../chat/usage.ts'
+import type { MendCounts } from '../quirks/mend.ts'
+import type { Delivery } from './delivery.ts'
+import type { Inbound } from './inbound.ts'
+import type { AttemptRecord, CallRecord } from './record.ts'
+
+interface Over {
+  readonly inbound: Inbound
+  readonly delivery: Delivery
+  readonly route: string | undefined
+  readonly provider: string | undefined
+  readonly upstreamModel: string | undefined
+  readonly attempts: readonly AttemptRecord[]
+  readonly usage: Usage | undefined
+  readonly dropped: readonly string[]
+  readonly mended: MendCounts | undefined
+  readonly waited: number
+  readonly overhead: number
+  readonly failure: Failure | undefined
+  readonly clientGone: boolean
+  readonly generation: number
+}
+
+const LONGEST_NAME = 200
+
+/** The account of a request that is over. */
+export function accountOf(over: Over): CallRecord {
+  const { inbound, delivery, failure, mended, waited, clientGone, overhead, ...same } = over
+  const { model, receivedAt } = inbound
+  return {
+    route: same.route,
+    provider: same.provider,
+    upstreamModel: same.upstreamModel,
+    attempts: same.attempts,
+    usage: same.usage,
+    dropped: same.dropped,
+    generation: same.generation,
+    id: inbound.id,
+    at: Date.now(),
+    endpoint: inbound.endpoint,
+    stream: inbound.stream,
+    model: model === undefined || model.length <= LONGEST_NAME ? model : `${model.slice(0, LONGEST_NAME)}…`,
+    status: clientGone ? 499 : delivery.status,
+    ...(mended !== undefined && { mended }),
+    ...(waited > 0 && { waitedMilliseconds: Math.round(waited) }),
+    firstByteMilliseconds: delivery.firstByteAt === 0 ? undefined : delivery.firstByteAt - receivedAt,
+    milliseconds: performance.now() - receivedAt,
+    overheadMilliseconds: overhead,
+    bytesIn: inbound.body.length,
+    bytesOut: delivery.bytes,
+    failure: failure?.kind,
+    failureMessage: failure?.message,
+    clientGone
+  }
+}

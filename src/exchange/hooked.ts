@@ -1,0 +1,237 @@
+// What the hooks of a configuration do to one request. A runtime without hooks has none of this.
+
+import { createHash } from 'node:crypto'
+import type { ChatAnswer } from '../chat/answer.ts'
+import { Failure } from '../chat/failure.ts'
+import type { Bound } from '../hooks/bound.ts'
+import { type CallOrigin, HookCall } from '../hooks/call.ts'
+import type { Answer, CallChanges, TargetInfo } from '../hooks/hook.ts'
+import type { HookSet } from '../hooks/hook-set.ts'
+import { type Gone, runBack, runDone, runDown, runFailure } from '../hooks/run.ts'
+import { HookStage } from '../hooks/stage.ts'
+import { credentialOf } from '../keys/gate.ts'
+import type { Target } from '../routing/target.ts'
+import { tagsOf } from './ask.ts'
+import type { Inbound } from './inbound.ts'
+import type { Preparation } from './prepare.ts'
+import type { CallRecord } from './record.ts'
+
+type Reviewed = ChatAnswer | Failure
+
+/** What hooks made of a request on its way to one target, and what they do to the answer. */
+export class HookedAttempt {
+  readonly call: HookCall
+  readonly #bounds: readonly Bound[]
+
+  /** `bounds`: those that the request has passed. */
+  constructor(call: HookCall, bounds: readonly Bound[]) {
+    this.call = call
+    this.#bounds = bounds
+  }
+
+  get changes(): CallChanges {
+    return this.call.changes
+  }
+
+  /** They have to be shown the answer, so its bytes cannot simply pass. */
+  get readsAnswer(): boolean {
+    const { operation } = this.call
+    if (operation !== 'chat' && operation !== 'completions') return false
+    return this.#bounds.some(({ phases }) => phases.onEvent !== undefined || phases.postCall !== undefined)
+  }
+
+  /** A new one for each answer. */
+  stages(): HookStage[] {
+    const stage = new HookStage(this.#bounds, this.call)
+    return stage.isEmpty ? [] : [stage]
+  }
+
+  get review(): ((answer: ChatAnswer) => Reviewed | Promise<Reviewed>) | undefined {
+    if (!this.#bounds.some(bound => bound.phases.postCall !== undefined && bound.covers(this.call))) return undefined
+    return answer => runBack(this.#bounds, answer, this.call)
+  }
+}
+
+/** A hook has answered instead of the upstream, or stopped the request. */
+export type Ended = { readonly end: Answer | Failure; readonly attempt: HookedAttempt }
+
+/** One request among hooks. */
+export class Hooked {
+  readonly #set: HookSet
+  readonly #inbound: Inbound
+  readonly #origin: Origin
+  #call: HookCall
+  /** The gateway's own hooks that the request has passed. */
+  #passed: readonly Bound[] = []
+  #entry: readonly Bound[] = []
+  #target: TargetInfo | undefined
+  #headers: Readonly<Record<string, string>> | undefined
+  #rescued = false
+
+  constructor(set: HookSet, inbound: Inbound, preparation: Preparation) {
+    this.#set = set
+    this.#inbound = inbound
+    this.#origin = new Origin(inbound, preparation)
+    this.#call = new HookCall(this.#origin, {}, undefined)
+    set.enter()
+  }
+
+  /** The request as the gateway's own hooks left it, for choosing where it goes. */
+  get inbound(): Inbound {
+    const { model, headers } = this.#call.changes
+    if (model === undefined && headers === undefined) return this.#inbound
+    return {
+      ...this.#inbound,
+      ...(model !== undefined && { model }),
+      ...(headers !== undefined && { headers: { ...this.#inbound.headers, ...headers } })
+    }
+  }
+
+  get tags(): readonly string[] | undefined {
+    return this.#call.changes.tags
+  }
+
+  /** What hooks add to the headers that the client is sent. */
+  get answerHeaders(): Readonly<Record<string, string>> | undefined {
+    return this.#headers ?? this.#call.changes.answerHeaders
+  }
+
+  /** Runs the gateway's own hooks. `next` is called at once when they are synchronous. */
+  before(next: (ended: Ended | undefined) => void): void {
+    const gone = this.#set.own.length === 0 ? NOTHING(this.#call) : runDown(this.#set.own, this.#call)
+    const go = ({ call, passed, end }: Gone) => {
+      this.#call = call
+      this.#passed = passed
+      next(end && this.#ended(end, new HookedAttempt(call, passed)))
+    }
+    if (gone instanceof Promise) void gone.then(go)
+    else go(gone)
+  }
+
+  /** Runs the hooks of a target's entry. */
+  at(target: Target, model: string): HookedAttempt | Ended | Promise<HookedAttempt | Ended> {
+    this.#target = infoOf(target, model)
+    const call = this.#call.at(this.#target)
+    this.#entry = target.hooks
+    if (target.hooks.length === 0) return new HookedAttempt(call, this.#passed)
+    const gone = runDown(target.hooks, call)
+    return gone instanceof Promise ? gone.then(later => this.#arrive(later)) : this.#arrive(gone)
+  }
+
+  #arrive({ call, passed, end }: Gone): HookedAttempt | Ended {
+    const attempt = new HookedAttempt(call, [...this.#passed, ...passed])
+    this.#headers = attempt.changes.answerHeaders
+    return end === undefined ? attempt : this.#ended(end, attempt)
+  }
+
+  /** Asks for an answer instead of a failure, once; `next` is told of none when no hook has one. */
+  rescue(failure: Failure, next: (ended: Ended | undefined) => void): void {
+    if (this.#rescued) return next(undefined)
+    this.#rescued = true
+    const call = this.#last
+    const go = (answer: Answer | undefined) => next(answer && this.#ended(answer, new HookedAttempt(call, [])))
+    const answer = runFailure([...this.#set.own, ...this.#entry], failure, call)
+    if (answer instanceof Promise) void answer.then(go)
+    else go(answer)
+  }
+
+  /** The request is over. What hooks still do for it is of no use when the client has left or got a failure. */
+  done(record: CallRecord): void {
+    if (record.clientGone || record.failure !== undefined) this.#origin.abort()
+    runDone([...this.#set.own, ...this.#entry], record, this.#last)
+    this.#set.leave()
+  }
+
+  get #last(): HookCall {
+    return this.#target === undefined ? this.#call : this.#call.at(this.#target)
+  }
+
+  #ended(end: Answer | Failure, attempt: HookedAttempt): Ended {
+    if (!(end instanceof Failure)) this.#headers = { ...attempt.changes.answerHeaders, ...end.headers }
+    return { end, attempt }
+  }
+}
+
+const NOTHING = (call: HookCall): Gone => ({ call, passed: [], end: undefined })
+
+function infoOf(target: Target, model: string): TargetInfo {
+  const { name, provider, origin, surfaces } = target
+  return Object.freeze({ name, provider, model, origin, dialects: surfaces.map(surface => surface.dialect) })
+}
+
+const SECRET_HEADERS = /^(authorization|proxy-authorization|cookie|x-api-key|api-key|x-goog-api-key)$/
+
+/** Answers what hooks ask of a request, and finds it out no earlier. */
+class Origin implements CallOrigin {
+  readonly id: string
+  readonly model: string
+  readonly stream: boolean
+  readonly dialect: string
+  readonly operation: CallOrigin['operation']
+  readonly #inbound: Inbound
+  readonly #preparation: Preparation
+  #abort: AbortController | undefined
+  #caller: { readonly id: string } | undefined
+  #headers: Readonly<Record<string, string | undefined>> | undefined
+
+  constructor(inbound: Inbound, preparation: Preparation) {
+    this.id = inbound.id
+    this.model = inbound.model ?? ''
+    this.stream = inbound.stream
+    this.dialect = inbound.dialect
+    this.operation = inbound.operation
+    this.#inbound = inbound
+    this.#preparation = preparation
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController()
+    return this.#abort.signal
+  }
+
+  abort(): void {
+    this.#abort?.abort()
+  }
+
+  get caller(): { readonly id: string } {
+    this.#caller ??= Object.freeze({ id: callerId(this.#inbound.headers) })
+    return this.#caller
+  }
+
+  headers(): Readonly<Record<string, string | undefined>> {
+    this.#headers ??= shownHeaders(this.#inbound.headers)
+    return this.#headers
+  }
+
+  tags(): readonly string[] {
+    return tagsOf(this.#inbound, { tagged: true })
+  }
+
+  maxTokens(): number | undefined {
+    const { found } = this.#inbound.body.fields
+    for (const name of ['max_tokens', 'max_completion_tokens', 'max_output_tokens']) {
+      const value = found[name]?.value
+      if (typeof value === 'number') return value
+    }
+    if (this.dialect !== 'gemini') return undefined
+    const chat = this.chat()
+    return chat === undefined || chat instanceof Failure ? undefined : chat.maxTokens
+  }
+
+  chat(): ReturnType<CallOrigin['chat']> {
+    return this.#preparation.chat
+  }
+}
+
+function callerId(headers: Inbound['headers']): string {
+  const credential = credentialOf(headers, '')
+  if (credential === undefined) return 'anonymous'
+  return createHash('sha256').update(credential).digest('hex').slice(0, 16)
+}
+
+function shownHeaders(headers: Inbound['headers']): Readonly<Record<string, string | undefined>> {
+  const shown: Record<string, string | undefined> = {}
+  for (const [name, value] of Object.entries(headers))
+    if (!SECRET_HEADERS.test(name)) shown[name] = Array.isArray(value) ? value.join(', ') : value
+  return Object.freeze(shown)
+}

@@ -1,0 +1,97 @@
+import type { ChatEvent } from '../chat/events.ts'
+import { Failure } from '../chat/failure.ts'
+import type { Bound } from './bound.ts'
+import type { HookCall } from './call.ts'
+import { deepFreeze } from './freeze.ts'
+import { ValidStream } from './valid-stream.ts'
+
+const BLOCKING = 50
+
+/** The events of one answer on their way back up the hooks that want to see them. */
+export class HookStage {
+  readonly #bounds: readonly Bound[]
+  readonly #spent: Float64Array
+  readonly #call: HookCall
+  readonly #valid = new ValidStream()
+
+  /** `bounds`: in the order of the list. */
+  constructor(bounds: readonly Bound[], call: HookCall) {
+    this.#bounds = bounds.filter(bound => bound.phases.onEvent !== undefined && bound.covers(call)).reverse()
+    this.#spent = new Float64Array(this.#bounds.length)
+    this.#call = call
+  }
+
+  get isEmpty(): boolean {
+    return this.#bounds.length === 0
+  }
+
+  push(event: ChatEvent): readonly ChatEvent[] {
+    if (event.type === 'ping' || event.type === 'failure') return this.#valid.push(event)
+    const last = event.type === 'finish'
+    let events: readonly ChatEvent[] = [event]
+    for (let at = 0; at < this.#bounds.length; at++) events = this.#through(at, events)
+    if (last) this.#measure()
+    const first = events[0]
+    if (events.length === 1 && first !== undefined) return this.#valid.push(first)
+    return events.flatMap(made => this.#valid.push(made))
+  }
+
+  #through(at: number, events: readonly ChatEvent[]): readonly ChatEvent[] {
+    const first = events[0]
+    if (events.length === 1 && first !== undefined) return this.#ask(at, first)
+    return events.flatMap(event => this.#ask(at, event))
+  }
+
+  #ask(at: number, event: ChatEvent): readonly ChatEvent[] {
+    const bound = this.#bounds[at]
+    if (bound === undefined || event.type === 'failure') return [event]
+    const began = performance.now()
+    let said: unknown
+    try {
+      said = bound.phases.onEvent?.(freeze(event), this.#call)
+    } catch (error) {
+      said = bound.broken('onEvent', error)
+    }
+    const took = performance.now() - began
+    this.#spent[at] = (this.#spent[at] ?? 0) + took
+    if (took > BLOCKING) bound.observe('onEvent', took)
+    return this.#judged(bound, said, event)
+  }
+
+  #judged(bound: Bound, said: unknown, event: ChatEvent): readonly ChatEvent[] {
+    if (said === undefined) return [event]
+    if (said === null) return []
+    if (said instanceof Failure) return [{ type: 'failure', failure: said }]
+    const events: unknown[] = Array.isArray(said) ? said : [said]
+    if (events.every(isEvent)) return events
+    const wrong = bound.broken('onEvent', new TypeError('it returned something else than events, null or nothing'))
+    return wrong === undefined ? [event] : [{ type: 'failure', failure: wrong }]
+  }
+
+  #measure(): void {
+    for (const [at, bound] of this.#bounds.entries()) bound.observe('onEvent', this.#spent[at] ?? 0)
+  }
+}
+
+/** Most events are flat. */
+function freeze(event: ChatEvent): ChatEvent {
+  return event.type === 'block-delta' ? Object.freeze(event) : deepFreeze(event)
+}
+
+/** The fields without which an event is none. */
+const FIELDS: Readonly<Record<string, readonly string[]>> = {
+  start: ['id', 'model'],
+  'block-start': ['index', 'block'],
+  'block-delta': ['index', 'text'],
+  'block-extra': ['index', 'extra'],
+  'block-end': ['index'],
+  usage: ['usage'],
+  finish: ['reason'],
+  failure: ['failure'],
+  ping: []
+}
+
+function isEvent(value: unknown): value is ChatEvent {
+  if (typeof value !== 'object' || value === null || !('type' in value) || typeof value.type !== 'string') return false
+  return FIELDS[value.type]?.every(name => name in value) === true
+}
