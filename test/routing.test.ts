@@ -2,7 +2,7 @@
 import t from 'tap'
 import { Failure } from '../src/chat/failure.ts'
 import { createDemo } from '../src/demo/demo.ts'
-import { Ladder, type Step } from '../src/exchange/ladder.ts'
+import { Ladder, type Step, waitedInVain } from '../src/exchange/ladder.ts'
 import { Metrics } from '../src/metrics/metrics.ts'
 import { type Ask, choose, obstacle, rateWait } from '../src/routing/choice.ts'
 import { HealthBook } from '../src/routing/health.ts'
@@ -529,6 +529,13 @@ t.test('a full target is waited for, until its line is full; a limit is told', a
   t.same(climb(ladderOf([routeOf('m', [full, target('free')])]), DOWN), ['free', 'queue at full'])
   const noLine = ladderOf([routeOf('m', [full])], { ...LADDER, queueSize: 0 }).next(0)
   t.match(noLine, { kind: 'fail', failure: { kind: 'overloaded', details: { retryAfter: 5 } } })
+  const other = target('other', { maxParallel: 1 })
+  other.state.take(0, 0)
+  const patient = ladderOf([routeOf('m', [full, other])])
+  const line = patient.next(0)
+  t.equal(line.kind, 'queue')
+  const refused = line.kind === 'queue' ? patient.failed(line.target, waitedInVain(line.target, 100), 1) : line
+  t.match(refused, { kind: 'fail', failure: { kind: 'overloaded', message: /within 0.1 s/ } }, 'one line is enough')
   for (const at of [1, 2, 3]) fail(full.state, at)
   t.same(climb(ladderOf([routeOf('m', [full])]), DOWN, 10), ['queue at full'], 'also when it is left out')
   const limited = target('limited', { rpm: 1 })

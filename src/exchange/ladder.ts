@@ -73,6 +73,8 @@ export class Ladder {
   #lastResort: { readonly target: Target; readonly resolved: Resolved } | undefined
   /** Why nobody could be asked. */
   #excuse: Failure | undefined
+  /** It has stood in a line to the end of its patience: one line is enough. */
+  #waitedInVain = false
   /** The last resort was tried. */
   #desperate = false
   #failure: Failure | undefined
@@ -111,7 +113,7 @@ export class Ladder {
       if (target !== undefined) return { kind: 'try', target, resolved: this.#resolved }
       const full = shortestLine(route, this.#ask, now)
       if (full !== undefined) {
-        if (full.state.waiting < this.#rules.queueSize) return { kind: 'queue', target: full }
+        if (this.#mayQueue(full)) return { kind: 'queue', target: full }
         this.#excuse ??= lineFull(full)
       }
       this.#remember(route, now)
@@ -123,6 +125,7 @@ export class Ladder {
   failed(target: Target, failure: Failure, now: number): Step {
     // What one target cannot be told says less than what another one answered.
     if (this.#failure === undefined || failure.kind !== 'unsupported') this.#failure = failure
+    if (failure.kind === 'overloaded') this.#waitedInVain = true
     const list = this.#listFor(failure)
     if (list === undefined && !failure.tryNext && failure.kind !== 'overloaded') return { kind: 'fail', failure }
     if (list !== undefined) {
@@ -146,10 +149,14 @@ export class Ladder {
   again(target: Target, now: number): Step {
     const why = obstacle(target, this.#ask, now)
     if (why === undefined) return { kind: 'try', target, resolved: this.#resolved }
-    if (why === 'full' && target.state.waiting < this.#rules.queueSize) return { kind: 'queue', target }
+    if (why === 'full' && this.#mayQueue(target)) return { kind: 'queue', target }
     this.#retried = 0
     if (why !== 'cooling' && why !== 'probing') this.#tried.push(target)
     return this.next(now)
+  }
+
+  #mayQueue({ state }: Target): boolean {
+    return !this.#waitedInVain && state.waiting < this.#rules.queueSize
   }
 
   /** Milliseconds to wait before the same target is tried again; undefined when the next one is better. */
@@ -209,7 +216,7 @@ export class Ladder {
       const { target, resolved } = last
       this.#resolved = resolved
       const short = shortage(target, this.#ask, now)
-      if (short === 'full' && target.state.waiting < this.#rules.queueSize) return { kind: 'queue', target }
+      if (short === 'full' && this.#mayQueue(target)) return { kind: 'queue', target }
       if (short === undefined) {
         this.#desperate = true
         return { kind: 'try', target, resolved }
