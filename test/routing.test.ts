@@ -10,7 +10,7 @@ import { MinuteMeter } from '../src/routing/meter.ts'
 import { hashText } from '../src/routing/rendezvous.ts'
 import { type Route, type RouteLists, routeOf, type Strategy } from '../src/routing/route.ts'
 import { Routes } from '../src/routing/routes.ts'
-import type { Target } from '../src/routing/target.ts'
+import { shuffled, type Target } from '../src/routing/target.ts'
 import { TargetState } from '../src/routing/target-state.ts'
 import { retryAfterOf } from '../src/upstream/retry-after.ts'
 
@@ -113,6 +113,17 @@ t.test('a later tier is asked only when an earlier one cannot be', async t => {
   t.same(shares(route, 10, dice(1)), { second: 10 })
   first.state.release(false)
   t.same(shares(route, 10, dice(1)), { first: 10 })
+})
+
+t.test('where a body cannot be sent twice, whoever is left out is asked last', async t => {
+  const out = target('out')
+  const targets = [target('later', { order: 1 }), out, target('first'), target('never', { weight: 0 })]
+  const random = dice(11)
+  const names = (now: number) => shuffled(targets, random, now).map(({ name }) => name)
+  const heads = new Set(Array.from({ length: 50 }, () => names(0)[0]))
+  t.same([...heads].sort(), ['first', 'out'])
+  for (const at of [1, 2, 3]) fail(out.state, at)
+  t.same(names(10), ['first', 'later', 'out'])
 })
 
 t.test('tags filter: a request goes where all of its tags are', async t => {

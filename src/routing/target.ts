@@ -64,13 +64,20 @@ export function surfaceFor(target: Target, dialect: DialectName): Surface | unde
   return undefined
 }
 
-/** The order in which targets that share a name are tried: chance by weight, heavier ones more often first. */
-export function shuffled(targets: readonly Target[], random: () => number): readonly Target[] {
+/**
+ * For routes whose body cannot be sent twice: who is asked, then who if that one does not speak the dialect. By order and
+ * chance by weight; whoever is left out for failures comes last.
+ */
+export function shuffled(targets: readonly Target[], random: () => number, now: number): readonly Target[] {
   if (targets.length < 2) return targets
   // Efraimidis and Spirakis: the smallest -log(random)/weight first draws by weight without replacement.
   return targets
     .filter(target => target.weight > 0)
-    .map(target => ({ target, rank: -Math.log(1 - random()) / target.weight }))
-    .sort((a, b) => a.rank - b.rank)
+    .map(target => ({
+      target,
+      out: target.state.coolingFor(now) > 0 ? 1 : 0,
+      rank: -Math.log(1 - random()) / target.weight
+    }))
+    .sort((a, b) => a.out - b.out || a.target.order - b.target.order || a.rank - b.rank)
     .map(entry => entry.target)
 }

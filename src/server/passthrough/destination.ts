@@ -144,7 +144,7 @@ function choose(runtime: Runtime, named: string | undefined, asked: string | und
       const recommendations = [...(resolved.details.recommendations ?? []), howToChoose(runtime)]
       return new Failure(resolved.kind, resolved.message, { ...resolved.details, recommendations })
     }
-    return chosen(shuffled(resolved.route.targets, Math.random), resolved, asked)
+    return chosen(shuffled(resolved.route.targets, Math.random, performance.now()), resolved, asked)
   }
   const active = runtime.config.active_backend
   const [only, ...others] = runtime.backends.values()
