@@ -1,104 +1,12 @@
-// One folder of test/cases is one scenario: the conversation as the hub holds it, and the same in each dialect. Where
-// a dialect cannot say all of it, its folder has a `*.decoded.json` (what comes back) and a `dropped.json`.
-// `UPDATE=1` writes the files of the dialects anew; the diff is to be read like code. All of them are written by hand.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { isDeepStrictEqual } from 'node:util'
-import t, { type Test } from 'tap'
-import type { ChatAnswer } from '../src/chat/answer.ts'
+import t from 'tap'
 import type { Block } from '../src/chat/block.ts'
-import type { ChatEvent } from '../src/chat/events.ts'
 import { Failure } from '../src/chat/failure.ts'
 import type { ChatRequest } from '../src/chat/request.ts'
 import type { Translator } from '../src/dialects/dialect.ts'
-import {
-  CASES,
-  CONTEXT,
-  CUTS,
-  call,
-  chunk,
-  ended,
-  events,
-  frames,
-  NAMES,
-  stream,
-  summary,
-  translator
-} from './support/translate.ts'
-
-const UPDATE = process.env['UPDATE'] === '1'
+import { CONTEXT, call, chunk, ended, events, frames, summary, translator } from './support/translate.ts'
 
 const anthropic = translator('anthropic')
 const openai = translator('openai-chat')
-
-/** Each dialect has its own prefix for ids, and Anthropic greets with a ping. */
-function bare(said: readonly ChatEvent[]): unknown {
-  const [start, ...rest] = said.filter(({ type }) => type !== 'ping')
-  return plain([start?.type === 'start' ? { ...start, id: bareId(start.id) } : start, ...rest])
-}
-
-const bareId = (id: string) => id.replace(/^(?:msg_|chatcmpl-|resp_)/, '')
-
-function bareAnswer(answer: ChatAnswer | Failure): unknown {
-  return plain(answer instanceof Failure ? answer : { ...answer, id: bareId(answer.id) })
-}
-
-/** As JSON holds it: a failure is an object of a class. */
-const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
-const read = (path: string): unknown => JSON.parse(readFileSync(path, 'utf8'))
-const readIf = (path: string): unknown => (existsSync(path) ? read(path) : undefined)
-const write = (path: string, value: unknown) => writeFileSync(path, `${JSON.stringify(value, undefined, 2)}\n`)
-
-/** Compares with a file, or writes it; `hub` is what the file would repeat. */
-function compareFile(t: Test, path: string, found: unknown, hub?: unknown): void {
-  const isSame = isDeepStrictEqual(found, hub)
-  if (UPDATE) {
-    if (isSame) rmSync(path, { force: true })
-    else write(path, found)
-  }
-  t.same(found, readIf(path) ?? hub, path.slice(CASES.length + 1))
-}
-
-for (const scenario of readdirSync(CASES)) {
-  const folder = join(CASES, scenario)
-  const hub = (file: string) => readIf(join(folder, file))
-  const chat = hub('chat.json') as ChatRequest | undefined
-  const answer = hub('answer.json') as ChatAnswer | undefined
-  const said = hub('events.json') as ChatEvent[] | undefined
-  for (const name of NAMES) {
-    const translate = translator(name)
-    const file = (path: string) => join(folder, name, path)
-    t.test(`${scenario}: ${name}`, async t => {
-      if (UPDATE) mkdirSync(join(folder, name), { recursive: true })
-      if (chat !== undefined) {
-        const encoded = translate.encodeRequest(chat)
-        if (encoded instanceof Failure) return t.fail(encoded.message)
-        compareFile(t, file('request.json'), plain(encoded.body))
-        compareFile(t, file('dropped.json'), encoded.dropped, [])
-        compareFile(t, file('request.decoded.json'), plain(translate.decodeRequest(read(file('request.json')))), chat)
-      }
-      if (answer !== undefined) {
-        compareFile(t, file('answer.json'), plain(translate.encodeAnswer(answer, CONTEXT)))
-        compareFile(
-          t,
-          file('answer.decoded.json'),
-          bareAnswer(translate.decodeAnswer(read(file('answer.json')))),
-          answer
-        )
-      }
-      if (said === undefined) return
-      const sse = stream(translate, said)
-      if (UPDATE) writeFileSync(file('stream.sse'), sse)
-      t.equal(sse, readFileSync(file('stream.sse'), 'utf8'), 'stream.sse')
-      const whole = bare(events(translate, sse))
-      compareFile(t, file('stream.decoded.json'), whole, said)
-      for (const cut of CUTS) {
-        t.same(bare(events(translate, sse, cut)), whole, `cut at ${cut}`)
-        t.same(bare(events(translate, sse.replaceAll('\n', '\r\n'), cut)), whole, `cut at ${cut}, with CRLF`)
-      }
-    })
-  }
-}
 
 // What servers of OpenAI's dialect really send.
 

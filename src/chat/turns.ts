@@ -40,7 +40,7 @@ const isNoResult = (block: Block): boolean => block.type !== 'tool-result'
 
 function reminder(block: Block): Block {
   if (block.type !== 'text' || block.text.startsWith('<system-reminder>')) return block
-  return { type: 'text', text: `<system-reminder>\n${block.text}\n</system-reminder>` }
+  return { ...block, text: `<system-reminder>\n${block.text}\n</system-reminder>` }
 }
 
 /**

@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { birthOf, isAlive } from '../lib/process-birth.ts'
 import { ask } from './client.ts'
 
 /** What a gateway leaves in its data folder for `status` and `stop`. */
@@ -63,30 +64,4 @@ export async function identify(record: PidRecord): Promise<Identity> {
   const uptime = typeof health === 'string' ? undefined : health.body['uptime_seconds']
   if (typeof uptime !== 'number') return 'unsure'
   return Math.abs(Date.now() - uptime * 1000 - record.startedAt) < 5000 ? 'ours' : 'gone'
-}
-
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    // A zombie has ended; only its parent has not heard yet.
-    return statOf(pid)?.state !== 'Z'
-  } catch (error) {
-    return (error as { code?: string }).code === 'EPERM'
-  }
-}
-
-/** Undefined where the system has no /proc. */
-export function birthOf(pid: number): string | undefined {
-  return statOf(pid)?.born
-}
-
-function statOf(pid: number): { state: string | undefined; born: string | undefined } | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The name in parentheses may hold spaces and parentheses itself.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return { state: fields[0], born: fields[19] }
-  } catch {
-    return undefined
-  }
 }

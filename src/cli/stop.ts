@@ -1,7 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import { isAlive } from '../lib/process-birth.ts'
 import type { Where } from './find-config.ts'
 import { count, EXIT, fail, print, printJson } from './output.ts'
-import { identify, isAlive, type PidRecord, readPidFile } from './pid-file.ts'
+import { identify, type PidRecord, readPidFile } from './pid-file.ts'
 import { shorter } from './prepare.ts'
 import { findRunning } from './running.ts'
 

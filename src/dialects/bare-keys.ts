@@ -121,5 +121,5 @@ export function firstObject(head: string, key: string): Record<string, unknown> 
 /** The number under `key`, if it is one. */
 export function count(object: unknown, key: string): number | undefined {
   const value = typeof object === 'object' && object !== null ? (object as Record<string, unknown>)[key] : undefined
-  return typeof value === 'number' && value >= 0 ? value : undefined
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined
 }

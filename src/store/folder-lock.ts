@@ -4,8 +4,8 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Failure } from '../chat/failure.ts'
+import { birthOf, isRunning, placeOfProcesses } from '../lib/process-birth.ts'
 import { unavailable } from './failures.ts'
-import { birthOf, isRunning, placeOfProcesses } from './process-birth.ts'
 import { asObject } from './values.ts'
 
 export interface FolderLock {

@@ -14,14 +14,23 @@ export function birthOf(pid: number): string | undefined {
   }
 }
 
-export function isRunning(pid: number, birth: string | undefined): boolean {
+/** Somebody has this number now, who need not be the one that is meant. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
   } catch (error) {
     if (!(error instanceof Object && 'code' in error && error.code === 'EPERM')) return false
   }
-  // Where the system has no /proc, the number alone has to do.
-  return birthOf(process.pid) === undefined || birthOf(pid) === birth
+  return hasNoBirths() || birthOf(pid) !== undefined
+}
+
+export function isRunning(pid: number, birth: string | undefined): boolean {
+  return isAlive(pid) && (hasNoBirths() || birthOf(pid) === birth)
+}
+
+/** Where the system has no /proc, the number alone has to do. */
+function hasNoBirths(): boolean {
+  return birthOf(process.pid) === undefined
 }
 
 /** Where process ids mean the same. Two containers on one machine share neither the ids nor the host's name. */
