@@ -14,7 +14,7 @@ import { SseReader } from '../lib/sse.ts'
 import type { Translated, WayBack } from './way-back.ts'
 
 /** Sees each event of an answer on its way to the client, and may make others of it. */
-export interface Stage {
+interface Stage {
   push(event: ChatEvent): readonly ChatEvent[]
 }
 
