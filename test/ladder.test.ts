@@ -471,3 +471,40 @@ scenario('a stream that waits in line is kept alive, and so is one that goes on 
   t.notMatch(moved.text, /"error"/)
   t.match(gateway.records.at(-1)?.attempts, [{ reason: 'upstream-down' }, { reason: 'ok' }])
 })
+
+scenario('a health check finds an upstream gone before a request does, and there again', async t => {
+  let there = true
+  const asked: string[] = []
+  const checked = await startUpstream((request, response) => {
+    asked.push(`${request.method} ${request.url} ${request.headers['authorization']}`)
+    if (!there) response.socket?.resetAndDestroy()
+    else if (request.method === 'GET') response.writeHead(404, JSON_TYPE).end('{}')
+    else response.writeHead(200, JSON_TYPE).end(ANSWER)
+  })
+  ends.push(() => checked.close())
+  const spare = await upstreamFor(GOOD)
+  const model_list = [
+    entry(checked, { order: 0, model: 'checked', health_check: { interval: '100ms' } }),
+    entry(spare, { order: 1, model: 'spare' })
+  ]
+  const gateway = await gatewayFor(t, { model_list })
+  const state = () => gateway.gateway.runtime.targets[0]?.state
+  await until(() => state()?.ok === true)
+  t.equal(asked[0], 'GET /v1/models Bearer k')
+  t.equal((await chat(gateway)).headers['x-model'], 'checked')
+  there = false
+  await until(() => state()?.ok === false)
+  t.match((await get(`${gateway.url}/health`)).json, {
+    status: 'degraded',
+    backends: [{ last_error: /broke the connection/ }, {}]
+  })
+  const answer = await chat(gateway)
+  t.same([answer.headers['x-model'], answer.headers['x-gateway-attempts']], ['spare', '1'], 'no request pays for it')
+  there = true
+  await until(() => state()?.ok === true)
+  t.equal((await chat(gateway)).headers['x-model'], 'checked')
+  gateway.reload({ model_list: [entry(checked)] })
+  const count = asked.length
+  await new Promise(resolve => setTimeout(resolve, 600))
+  t.equal(asked.length, count, 'nobody asks for checks any more')
+})

@@ -39,6 +39,7 @@ function target(name: string, more: Partial<Target> = {}): Target {
     rpm: undefined,
     tpm: undefined,
     cost: 0,
+    check: undefined,
     keyed: true,
     state: new TargetState(name, name),
     series: metrics.target(name, 'm', 'custom'),

@@ -3,6 +3,7 @@ import { Deadlines } from '../lib/deadlines.ts'
 import { type Member, Roster } from '../lib/roster.ts'
 import type { Metrics, TargetLoad } from '../metrics/metrics.ts'
 import type { HealthBook } from '../routing/health.ts'
+import { HealthChecks } from './checks.ts'
 import { CallLog, type CallRecord } from './record.ts'
 import type { Runtime } from './runtime.ts'
 import { StoredResponses } from './stored.ts'
@@ -25,6 +26,7 @@ export class Gateway {
   readonly stored = new StoredResponses()
   /** How every target did; each configuration's targets look into it. */
   readonly health: HealthBook
+  readonly checks = new HealthChecks(this)
   readonly running = new Roster<Running>()
   readonly startedAt = Date.now()
   readonly #onSettled: (record: CallRecord, error: unknown) => void
@@ -40,6 +42,7 @@ export class Gateway {
     this.#onSettled = onSettled
     metrics.generation = runtime.generation
     metrics.targets = () => this.#loads()
+    this.checks.watch()
   }
 
   /** Puts a new runtime in force. Requests under way keep the one they began with. */
@@ -49,6 +52,7 @@ export class Gateway {
     hooks?.leave()
     this.metrics.generation = runtime.generation
     this.health.keepOnly(new Set(runtime.targets.map(target => target.state)))
+    this.checks.watch()
   }
 
   /** What the gauges of targets show: targets that share a name are added up. */
@@ -75,6 +79,7 @@ export class Gateway {
   /** Resolves when nothing runs any more, or stops what is left when the time is over. */
   async drain(milliseconds: number, failure: Failure): Promise<void> {
     this.draining = true
+    this.checks.stop()
     this.running.each(running => running.leave?.())
     const until = performance.now() + milliseconds
     while (this.running.size > 0 && performance.now() < until) await new Promise(resolve => setTimeout(resolve, 20))

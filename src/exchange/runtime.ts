@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto'
-import type { Backend, DemoOptions, GatewayConfig, ModelEntry, Price } from '../config/generated/types.ts'
+import type {
+  Backend,
+  DemoOptions,
+  GatewayConfig,
+  HealthCheckSettings,
+  ModelEntry,
+  Price
+} from '../config/generated/types.ts'
 import type { Bound } from '../hooks/bound.ts'
 import type { HookSet } from '../hooks/hook-set.ts'
 import { parseDuration } from '../lib/duration.ts'
@@ -8,6 +15,7 @@ import type { Wire } from '../lib/wire.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { type Preset, presetOf } from '../providers/presets.ts'
 import { reach } from '../providers/reach.ts'
+import type { Surface } from '../providers/surface.ts'
 import type { Quirk } from '../quirks/quirks.ts'
 import { Glob } from '../routing/glob.ts'
 import { HealthBook } from '../routing/health.ts'
@@ -174,6 +182,7 @@ function compileEntry(
     tags: entry.tags,
     limits: { maxParallel: entry.max_parallel, rpm: entry.rpm, tpm: entry.tpm },
     price: entry.price,
+    check: entry.health_check,
     quirks: entry.quirks,
     onUnsupported: entry.on_unsupported,
     keepAlive: entry.keep_alive === undefined ? undefined : parseDuration(entry.keep_alive),
@@ -209,6 +218,7 @@ function compileBackend(name: string, backend: Backend, environment: Compiling, 
     tags: [],
     limits: NO_LIMITS,
     price: undefined,
+    check: undefined,
     quirks: undefined,
     onUnsupported: 'warn' as const,
     keepAlive: undefined,
@@ -231,6 +241,7 @@ interface Upstream {
   readonly tags: readonly string[]
   readonly limits: Readonly<Record<'maxParallel' | 'rpm' | 'tpm', number | undefined>>
   readonly price: Price | undefined
+  readonly check: HealthCheckSettings | undefined
   /** Undefined: what the provider is known for. */
   readonly quirks: readonly Quirk[] | undefined
   readonly onUnsupported: Target['onUnsupported']
@@ -273,6 +284,7 @@ function compileTarget(route: string, upstream: Upstream, environment: Compiling
     hooks: environment.entryHooks ?? [],
     ...upstream.limits,
     cost: costOf(upstream.price, free),
+    check: checkOf(upstream.check, surfaces),
     keyed: credential !== undefined && credential !== '',
     state: environment.health.state(name, identityOf(name, url, credential)),
     series: environment.metrics.target(name, route, upstream.provider)
@@ -287,6 +299,12 @@ const LOCAL_KEEP_ALIVE = 20_000
 function keepAliveOf(said: number | undefined, flavour: Target['flavour']): number | undefined {
   const every = said ?? (flavour === 'local' ? LOCAL_KEEP_ALIVE : 0)
   return every === 0 ? undefined : every
+}
+
+/** Every dialect's servers list their models there. */
+function checkOf(settings: HealthCheckSettings | undefined, surfaces: readonly Surface[]): Target['check'] {
+  if (settings === undefined) return undefined
+  return { every: parseDuration(settings.interval), path: settings.path ?? `${surfaces[0]?.base ?? ''}/models` }
 }
 
 /** Agents send about three tokens for each that is answered, those that a cache serves left out. */

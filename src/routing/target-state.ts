@@ -51,6 +51,8 @@ export class TargetState {
   #coolingUntil = 0
   #cooledAt = Number.NEGATIVE_INFINITY
   #probing = false
+  /** A check found nobody. */
+  #missing = false
   #windowStart = Number.NEGATIVE_INFINITY
   #failures = 0
   #successes = 0
@@ -169,6 +171,21 @@ export class TargetState {
     this.#failures++
     // A target under load that fails now and then is not a broken one.
     if (again || (this.#failures >= rule.failures && this.#failures >= this.#successes)) this.#cool(rule.for, now)
+  }
+
+  /** A health check has ended. `out`: how long it is left out when something was wrong. */
+  checked(problem: string | undefined, milliseconds: number, out: number, now: number): void {
+    if (problem !== undefined) {
+      this.#missing = true
+      this.note(false, milliseconds, problem)
+      if (out > 0) this.#cool(out, now)
+      return
+    }
+    if (!this.#missing && this.ok !== undefined) return
+    // What checks found, checks take back; the next request decides, as after any time out. What calls found stays.
+    if (this.#missing && this.#coolingUntil > now) this.#coolingUntil = now
+    this.#missing = false
+    this.note(true, milliseconds, undefined)
   }
 
   /** How the last call went, for `/health`. */

@@ -47,6 +47,8 @@ export interface Target {
   readonly tpm: number | undefined
   /** USD per million tokens, three of input to one of output; Infinity when nobody knows. */
   readonly cost: number
+  /** How often it is asked whether it is there (milliseconds), and by which path. */
+  readonly check: { readonly every: number; readonly path: string } | undefined
   /** A key is sent. */
   readonly keyed: boolean
   /** How it does now: the one thing here that changes. */

@@ -92,6 +92,7 @@ export async function testGateway(config: PartialConfig, options: TestOptions = 
       app.server.closeAllConnections()
       await app.close()
       await pools.close()
+      gateway.checks.stop()
       gateway.deadlines.close()
     }
   }

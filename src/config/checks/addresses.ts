@@ -15,6 +15,8 @@ export function checkAddresses(context: CheckContext): void {
     if (entry.api_base !== undefined) checkUrl(context, entry.api_base, [...path, 'api_base'])
     if (entry.api_key !== undefined) checkHeaderValue(context, entry.api_key, [...path, 'api_key'])
     checkHeaders(context, entry.headers, [...path, 'headers'])
+    if (entry.health_check !== undefined)
+      checkTimer(context, entry.health_check.interval, [...path, 'health_check', 'interval'])
     for (const [timer, value] of Object.entries(entry.timeouts))
       checkTimer(context, value, [...path, 'timeouts', timer])
     if (entry.keep_alive !== undefined) checkTimer(context, entry.keep_alive, [...path, 'keep_alive'], true)

@@ -226,6 +226,7 @@ export interface ModelEntry {
    * This entry's share among the entries of the same name; 0 takes it out.
    */
   weight: number
+  health_check?: HealthCheckSettings
   timeouts: Timeouts
   demo: DemoOptions
   /**
@@ -253,6 +254,19 @@ export interface ModelEntry {
    * Hooks for this entry alone, after the gateway's own.
    */
   hooks?: HookEntry[]
+}
+/**
+ * Asks the upstream at an interval whether it is there, so that its absence and its return are known before a request meets them. Absent: only real requests tell.
+ */
+export interface HealthCheckSettings {
+  /**
+   * How often it is asked.
+   */
+  interval: string | number
+  /**
+   * What is asked for, from the address's root; any answer below 500 will do. Absent: its list of models.
+   */
+  path?: string
 }
 /**
  * The four deadlines of a call. The failure says which one passed.
