@@ -16,7 +16,6 @@ import {
   KEY,
   modelOf,
   PERSON,
-  settled,
   UPSTREAM_PATH,
   UPSTREAMS,
   weatherIn,
@@ -131,7 +130,6 @@ for (const [provider, make] of Object.entries(PROVIDERS)) {
         })
         for await (const part of left.fullStream) if (part.type === 'text-delta') control.abort()
         await bench.upstream.aborted(BREAKS.length)
-        await settled(bench)
       })
     )
   }

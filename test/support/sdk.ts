@@ -102,6 +102,7 @@ export async function withBench(t: Test, run: (bench: Bench) => Promise<void>): 
       complaints,
       logger: { debug: quiet, info: quiet, warn: complain, error: complain }
     })
+    await settled(gateway)
     for (const call of sent) {
       if (call.status === 200)
         t.same(faultsOf(call.path, call.type, await call.text), [], `${call.path} is well formed`)
@@ -259,6 +260,13 @@ export function isNear(left: readonly number[], right: readonly number[]): boole
   return left.length === right.length && left.length > 0 && product > 0.99
 }
 
+/** All that a stream has. A connection may break so early that there is none. */
+export async function drained<Item>(stream: PromiseLike<AsyncIterable<Item>>): Promise<Item[]> {
+  const items: Item[] = []
+  for await (const item of await stream) items.push(item)
+  return items
+}
+
 /** What a promise was rejected with; undefined when it was not. */
 export async function errorOf(promise: PromiseLike<unknown>): Promise<unknown> {
   try {
@@ -270,7 +278,7 @@ export async function errorOf(promise: PromiseLike<unknown>): Promise<unknown> {
 }
 
 /** Waits until nothing runs any more in the gateway. */
-export async function settled({ gateway }: Bench): Promise<void> {
-  for (let waited = 0; gateway.gateway.running.size > 0 && waited < 2_000; waited += 5)
+async function settled({ gateway }: TestGateway): Promise<void> {
+  for (let waited = 0; gateway.running.size > 0 && waited < 2_000; waited += 5)
     await new Promise(resolve => setTimeout(resolve, 5))
 }
