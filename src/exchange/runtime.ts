@@ -28,7 +28,7 @@ import type { Sticky } from './ask.ts'
 import type { LadderRules } from './ladder.ts'
 
 /** What a configuration says about choosing and trying. Milliseconds. */
-export interface RoutingRules extends LadderRules {
+interface RoutingRules extends LadderRules {
   readonly cooldown: CooldownRule
   readonly sticky: Sticky
   readonly queueWait: number
