@@ -1,4 +1,5 @@
 import type { DialectName, Operation } from '../dialects/dialect.ts'
+import type { Caller } from '../keys/caller.ts'
 import type { ScannedObject } from '../lib/json-scan.ts'
 
 /** Top-level keys we look for while a body comes in. */
@@ -39,6 +40,8 @@ export interface Inbound {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   /** The administrator wants to be told how the answer came about. */
   readonly trace?: boolean
+  /** Who asks; absent where nobody was asked who they are: in tests, and offline. */
+  readonly caller?: Caller
   /** `performance.now()` when the body was complete. */
   readonly receivedAt: number
 }

@@ -1,0 +1,150 @@
+// The store of keys while a gateway runs: opened beside everything else, tried again until it is there, closed last.
+
+import { randomBytes } from 'node:crypto'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { Failure } from '../chat/failure.ts'
+import type { StoreLog } from '../store/database.ts'
+import { touchKeys } from '../store/keys.ts'
+import type { Store } from '../store/store.ts'
+import type { Caller } from './caller.ts'
+import { Directory, type DirectoryTimes } from './directory.ts'
+import { type Digest, digestWith } from './secret.ts'
+
+export interface KeyringSettings {
+  /** Empty: the embedded database under `dataDir`. */
+  readonly databaseUrl: string
+  readonly dataDir: string
+  /** What digests are made under, when the operator has one; every gateway on one database needs the same. */
+  readonly pepper?: string | undefined
+  readonly times?: DirectoryTimes
+}
+
+const FIRST_PAUSE = 1_000
+const LONGEST_PAUSE = 15_000
+/** How often it is written down when keys were last used. */
+const TOUCH_EVERY = 60_000
+const NO_PEPPER = 'sluice keys'
+
+export class Keyring {
+  readonly #settings: KeyringSettings
+  readonly #log: StoreLog
+  readonly #closing = new AbortController()
+  readonly #directory: Directory
+  readonly #whenOpen: ((store: Store) => void)[] = []
+  #digest: Digest | undefined
+  #store: Store | undefined
+  #opening: Promise<void> | undefined
+  #failure: Failure | undefined
+  #touching: NodeJS.Timeout | undefined
+  #touchedAt = Date.now()
+
+  constructor(settings: KeyringSettings, log: StoreLog) {
+    this.#settings = settings
+    this.#log = log
+    this.#directory = new Directory(secret => this.digest(secret), settings.times)
+  }
+
+  /** Opens the store, if nobody has. Nothing waits for it. */
+  wake(): void {
+    this.#opening ??= this.#open()
+  }
+
+  /** Undefined until it is open; `problem` says why. */
+  get store(): Store | undefined {
+    return this.#store
+  }
+
+  /** Why there is no store. */
+  get problem(): Failure {
+    const message = this.#failure?.message ?? 'The database of keys is being opened.'
+    return new Failure('unavailable', message, { retryAfter: 2, cause: this.#failure?.details.cause })
+  }
+
+  /** Called once, at once if it is open already. */
+  onOpen(listener: (store: Store) => void): void {
+    if (this.#store === undefined) this.#whenOpen.push(listener)
+    else listener(this.#store)
+  }
+
+  find(credential: string): Caller | Failure | Promise<Caller | Failure> {
+    return this.#directory.find(credential)
+  }
+
+  digest(secret: string): Buffer {
+    this.#digest ??= digestWith(this.#pepper())
+    return this.#digest(secret)
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    clearInterval(this.#touching)
+    await this.#opening
+    if (this.#store === undefined) return
+    await this.#touch(this.#store)
+    await this.#store.close()
+  }
+
+  async #open(): Promise<void> {
+    const { databaseUrl, dataDir } = this.#settings
+    const { signal } = this.#closing
+    // Read only when wanted: gateways without keys need no driver in memory.
+    const { openStore } = await import('../store/store.ts')
+    for (let pause = FIRST_PAUSE; !signal.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+      const began = performance.now()
+      const store = await openStore({ databaseUrl, dataDir }, this.#log)
+      if (!(store instanceof Failure)) return this.#use(store, performance.now() - began)
+      if (this.#failure?.message !== store.message) {
+        const { cause } = store.details
+        const error = cause instanceof Error ? { error: cause.message } : {}
+        this.#log('error', `keys cannot be looked up: ${store.message}`, error)
+      }
+      this.#failure = store
+      await wait(pause, undefined, { signal }).catch(() => undefined)
+    }
+  }
+
+  async #use(store: Store, milliseconds: number): Promise<void> {
+    if (this.#closing.signal.aborted) return store.close()
+    // Listened first, so that nothing is remembered of which a change would not be heard.
+    await store.onChange(change => this.#directory.forget(change))
+    this.#directory.use(store)
+    this.#store = store
+    this.#log('info', `keys are on (${store.kind})`, { database: store.kind, milliseconds: Math.round(milliseconds) })
+    for (const listener of this.#whenOpen.splice(0)) listener(store)
+    this.#touching = setInterval(() => void this.#touch(store), TOUCH_EVERY).unref()
+  }
+
+  async #touch(store: Store): Promise<void> {
+    const used = this.#directory.usedSince(this.#touchedAt)
+    const now = Date.now()
+    if (used.size === 0 || (await touchKeys(store, used)) === undefined) this.#touchedAt = now
+  }
+
+  /**
+   * The operator's own, else one in a file beside the embedded database. A database that gateways on several machines share
+   * has none without the operator: secrets of 256 random bits need it least.
+   */
+  #pepper(): string | Buffer {
+    const { pepper, databaseUrl, dataDir } = this.#settings
+    if (pepper) return pepper
+    if (databaseUrl) return NO_PEPPER
+    const file = join(dataDir, 'key-pepper')
+    try {
+      return readFileSync(file)
+    } catch {
+      // None yet.
+    }
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    const made = randomBytes(32)
+    // Never over one that another process has just written.
+    try {
+      writeFileSync(file, made, { mode: 0o600, flag: 'wx' })
+      chmodSync(file, 0o600)
+      return made
+    } catch {
+      return readFileSync(file)
+    }
+  }
+}
