@@ -276,7 +276,7 @@ function compileTarget(route: string, upstream: Upstream, environment: Compiling
     quirks: upstream.quirks ?? (flavour === 'local' ? LOCAL_QUIRKS : []),
     mends: (upstream.quirks ?? []).length > 0,
     onUnsupported: upstream.onUnsupported,
-    keepAlive: keepAliveOf(upstream.keepAlive, flavour),
+    keepAlive: keepAliveOf(upstream, flavour),
     timeouts: upstream.timeouts,
     weight: upstream.weight,
     order: upstream.order,
@@ -296,8 +296,10 @@ const LOCAL_QUIRKS: readonly Quirk[] = ['text-tools', 'think-tags', 'repair-argu
 /** Agents give up after 300 s; proxies on the way often after 60 or 30. */
 const LOCAL_KEEP_ALIVE = 20_000
 
-function keepAliveOf(said: number | undefined, flavour: Target['flavour']): number | undefined {
-  const every = said ?? (flavour === 'local' ? LOCAL_KEEP_ALIVE : 0)
+/** A line before a target is as silent as a long prompt. */
+function keepAliveOf({ keepAlive, limits }: Upstream, flavour: Target['flavour']): number | undefined {
+  const isSlow = flavour === 'local' || limits.maxParallel !== undefined
+  const every = keepAlive ?? (isSlow ? LOCAL_KEEP_ALIVE : 0)
   return every === 0 ? undefined : every
 }
 
