@@ -214,6 +214,20 @@ t.test('failures are the typed errors of the SDK', t =>
   })
 )
 
+t.test('what both of OpenAI’s dialects have travels between them', t =>
+  withBench(t, async bench => {
+    const { chat, responses } = clientOf(bench)
+    const same = { prompt_cache_key: 'my-cache', safety_identifier: 'somebody' }
+    await chat.completions.create({ model: 'openai-responses', messages, verbosity: 'low', ...same })
+    await responses.create({ model: 'openai-chat', input: HELLO, text: { verbosity: 'low' }, ...same })
+    await responses.create({ model: 'gemini', input: HELLO, ...same })
+    const [toResponses, toChat, toGemini] = bench.upstream.requests.map(({ body }) => body.toString())
+    t.match(JSON.parse(toResponses ?? ''), { ...same, text: { verbosity: 'low' } })
+    t.match(JSON.parse(toChat ?? ''), { ...same, verbosity: 'low' })
+    t.notMatch(toGemini, /my-cache/)
+  })
+)
+
 t.test('models and embeddings', t =>
   withBench(t, async bench => {
     const client = clientOf(bench)

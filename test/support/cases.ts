@@ -298,7 +298,8 @@ function marksOf(extra: Extra = {}): [dialect: string, key: string, mark: string
     Object.keys(own).map((key): [string, string, string] => [
       dialect,
       key,
-      `${dialect} ${key} ${JSON.stringify(own[key])}`
+      // OpenAI's two dialects have fields in common, which Responses keeps below another.
+      `${dialect.replace(/^openai-.*/, 'openai')} ${key.replace(/^text\./, '')} ${JSON.stringify(own[key])}`
     ])
   )
 }

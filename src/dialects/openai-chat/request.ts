@@ -3,6 +3,7 @@ import type { ChatRequest, Fields, ResponseFormat, Sampling } from '../../chat/r
 import { parseJson } from '../../lib/json-repair.ts'
 import type { EncodedRequest, Flavour } from '../dialect.ts'
 import { Dropped } from '../dropped.ts'
+import { inWordsOf } from '../openai-fields.ts'
 import { boolean, defined, fields, list, number, someFields, string, unread } from '../read.ts'
 import { NAME } from './content.ts'
 import { decodeMessages, encodeMessages } from './messages.ts'
@@ -104,7 +105,7 @@ function decodeFormat({ type, json_schema }: Fields): ResponseFormat | undefined
 export function encodeRequest(chat: ChatRequest, flavour: Flavour = 'compatible'): EncodedRequest {
   const dropped = new Dropped(NAME)
   const tools = encodeTools(chat.tools, flavour, dropped)
-  const { chat_template_kwargs: template, ...extra } = dropped.extra(chat.extra)
+  const { chat_template_kwargs: template, ...extra } = dropped.extra(inWordsOf(NAME, chat.extra, flavour))
   const { chat_template_kwargs: ours, ...reasoning } = encodeReasoning(chat, flavour, dropped)
   const body = {
     model: chat.model,

@@ -2,6 +2,7 @@ import { Failure } from '../../chat/failure.ts'
 import type { ChatRequest, Extra, Fields, ResponseFormat, Sampling } from '../../chat/request.ts'
 import type { EncodedRequest, Flavour } from '../dialect.ts'
 import { Dropped } from '../dropped.ts'
+import { inWordsOf } from '../openai-fields.ts'
 import { boolean, defined, fields, list, number, someFields, string, unread } from '../read.ts'
 import { NAME } from './content.ts'
 import { encodeInput } from './input.ts'
@@ -108,7 +109,7 @@ export function encodeRequest(chat: ChatRequest, flavour: Flavour = 'official'):
     return new Failure('unsupported', 'n: this upstream gives one answer a request.', { field: 'n' })
   }
   const dropped = new Dropped(NAME)
-  const { include, tool_choice: _, ...rest } = { ...dropped.extra(chat.extra) }
+  const { include, tool_choice: _, ...rest } = { ...dropped.extra(inWordsOf(NAME, chat.extra, flavour)) }
   const reasoningRest = takeBelow('reasoning', rest)
   const textRest = takeBelow('text', rest)
   const { tools, items } = encodeTools(chat.tools, flavour, dropped)
