@@ -74,6 +74,18 @@ command('stop', 'End the gateway that runs here, once its requests are done.', '
   .addOption(workspace)
   .action(async (options: Options) => run((await import('./stop.ts')).stop(options)))
 
+command('switch [name]', 'Send what goes to the active backend to another one; list them.', 'sluice switch vast')
+  .addOption(config)
+  .addOption(workspace)
+  .action(async (name: string | undefined, options: Options) =>
+    run((await import('./switch.ts')).switchBackend(name, options))
+  )
+
+command('setup', 'Write what `docker compose up` needs: secrets of your own in .env.', 'sluice setup --docker')
+  .option('--docker', 'for docker-compose.yml')
+  .addOption(workspace)
+  .action(async (options: Options) => run((await import('./setup.ts')).setup(options)))
+
 async function run(code: Promise<number>): Promise<void> {
   process.exitCode = await code
 }
