@@ -13,6 +13,7 @@ export const CONTENT = 'written by the agent itself'
  * @typedef {{
  *   name: string,
  *   speaks: string,
+ *   troubled?: string,
  *   binary: string,
  *   prompt(place: Place): string,
  *   start(place: Place, prompt: string): { command: string, words: string[], env: Record<string, string> }
@@ -32,6 +33,7 @@ export const AGENTS = [
   ...Object.entries(OPENCODE).map(([speaks, [npm, base]]) => openCode(speaks, npm, base)),
   {
     name: 'Claude Code',
+    troubled: 'openai-chat',
     speaks: 'Anthropic Messages',
     binary: join(packages, '@anthropic-ai/claude-code-linux-x64/claude'),
     prompt: ({ file }) => `call Write with ${JSON.stringify({ file_path: file, content: CONTENT })}`,
@@ -43,7 +45,7 @@ export const AGENTS = [
         ANTHROPIC_AUTH_TOKEN: key,
         ANTHROPIC_MODEL: 'claude-sonnet-4-5',
         CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
-        CLAUDE_CODE_MAX_RETRIES: '1',
+        CLAUDE_CODE_MAX_RETRIES: '2',
         CLAUDE_CODE_TMPDIR: join(home, 'tmp'),
         DISABLE_AUTOUPDATER: '1',
         DISABLE_ERROR_REPORTING: '1',
@@ -53,6 +55,7 @@ export const AGENTS = [
   },
   {
     name: 'Codex',
+    troubled: 'anthropic',
     speaks: 'OpenAI Responses',
     binary: join(packages, 'codex-bin/vendor/x86_64-unknown-linux-musl/bin/codex'),
     prompt: ({ file }) => `call exec_command with ${JSON.stringify({ cmd: `printf '%s' '${CONTENT}' > ${file}` })}`,
@@ -69,6 +72,7 @@ export const AGENTS = [
   },
   {
     name: 'Gemini CLI',
+    troubled: 'anthropic',
     speaks: 'Gemini',
     binary: join(packages, '@google/gemini-cli/bundle/gemini.js'),
     prompt: ({ file }) => `call write_file with ${JSON.stringify({ file_path: file, content: CONTENT })}`,
@@ -142,7 +146,7 @@ name = "gateway"
 base_url = "${url}/v1"
 env_key = "GATEWAY_KEY"
 wire_api = "responses"
-request_max_retries = 0
-stream_max_retries = 0
+request_max_retries = 2
+stream_max_retries = 2
 supports_websockets = true
 `

@@ -11,6 +11,8 @@ import { startGateway, UPSTREAM_KEY, UPSTREAMS } from './gateway.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const PATIENCE = 90_000
+/** What goes wrong with an upstream's first answer; the agent asks again. */
+const FAULTS = ['429', 'cut', 'early-end', 'error-event', 'html']
 
 const { values, positionals } = parseArgs({
   options: {
@@ -30,22 +32,27 @@ const wanted = names => {
 if (`${process.platform} ${process.arch}` !== 'linux x64') fail('these agents are installed for Linux on x64 only')
 if (!AGENTS.every(({ binary }) => existsSync(binary))) install()
 if (!existsSync(join(dist, 'test/support/upstream.js'))) fail(`there is no build in ${dist}; run \`npm run build\``)
-const { demoUpstream } = await import(pathToFileURL(join(dist, 'test/support/upstream.js')).href)
+const built = path => import(pathToFileURL(join(dist, path)).href)
+const { playWire, startUpstream } = await built('test/support/upstream.js')
+const { createDemo } = await built('src/demo/demo.js')
 
 const names = wanted(AGENTS.map(({ name }) => name))
 const dialects = wanted(Object.keys(UPSTREAMS))
 const rows = []
 for (const agent of AGENTS.filter(({ name }) => names.includes(name))) {
   for (const dialect of dialects) {
-    const row = await attempt(agent, dialect)
-    rows.push(row)
-    console.log(rowOf(row))
-    if (values.verbose) console.log(row.output, row.log.join('\n'))
+    const faults = agent.troubled === dialect ? FAULTS : []
+    for (const fault of [undefined, ...faults]) {
+      const row = await attempt(agent, dialect, fault)
+      rows.push(row)
+      console.log(rowOf(row))
+      if (values.verbose) console.log(row.output, row.log.join('\n'))
+    }
   }
 }
 const failed = rows.filter(({ faults }) => faults.length > 0)
-for (const { agent, speaks, dialect, faults, output, log } of failed) {
-  console.log(`\n${agent} (${speaks}) to ${dialect}:\n  ${faults.join('\n  ')}`)
+for (const { agent, speaks, dialect, fault, faults, output, log } of failed) {
+  console.log(`\n${agent} (${speaks}) to ${dialect} ${fault ?? ''}:\n  ${faults.join('\n  ')}`)
   console.log(`${output.slice(-3_000)}\n${log.slice(-10).join('\n')}`)
 }
 console.log(`\n${rows.length - failed.length} passed, ${failed.length} failed`)
@@ -66,31 +73,38 @@ function install() {
   if (status !== 0) fail('the agents could not be installed')
 }
 
-function rowOf({ agent, speaks, dialect, faults, seconds, asked, code }) {
-  const cells = [agent.padEnd(11), speaks.padEnd(18), '→', dialect.padEnd(17), `${seconds.toFixed(1)} s`.padStart(7)]
+function rowOf({ agent, speaks, dialect, fault, faults, seconds, asked, code }) {
+  const cells = [
+    agent.padEnd(11),
+    speaks.padEnd(18),
+    '→',
+    `${dialect}${fault === undefined ? '' : `, ${fault}`}`.padEnd(24),
+    `${seconds.toFixed(1)} s`.padStart(7)
+  ]
   const verdict = faults.length === 0 ? 'wrote the file' : 'FAILED'
   return `  ${cells.join(' ')}   exit ${code}   ${String(asked).padStart(2)} requests   ${verdict}`
 }
 
 /** One agent in a folder and a home that nobody has used, with nothing on its standard input. */
-async function attempt(agent, dialect) {
+async function attempt(agent, dialect, fault) {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-clients-'))
   const home = join(folder, 'home')
   const work = join(folder, 'work')
   for (const path of [home, join(home, 'tmp'), work]) mkdirSync(path)
-  const upstream = await demoUpstream()
+  const upstream = await upstreamWith(fault)
   const gateway = await startGateway({ dist, folder, dialect, upstreamUrl: upstream.url })
   const place = { folder: work, home, url: gateway.url, key: gateway.key, file: join(work, 'hello.txt') }
   try {
     const began = performance.now()
     const { code, output } = await run(agent.start(place, agent.prompt(place)), place)
     const seconds = (performance.now() - began) / 1000
-    const faults = faultsOf({ code, file: place.file, dialect, requests: upstream.requests })
+    const faults = faultsOf({ code, file: place.file, dialect, fault, requests: upstream.requests })
     const asked = upstream.requests.length
     return {
       agent: agent.name,
       speaks: agent.speaks,
       dialect,
+      fault,
       faults,
       seconds,
       asked,
@@ -104,6 +118,17 @@ async function attempt(agent, dialect) {
     if (values.keep) console.log(`  kept ${folder}`)
     else rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** The demo over a socket; its first answer goes wrong, if told so. */
+function upstreamWith(fault) {
+  const play = playWire(createDemo())
+  let orders = fault === undefined ? [] : ['x-demo-fail', fault, 'x-demo-pace', '5ms']
+  return startUpstream((request, response) => {
+    const rawHeaders = [...request.rawHeaders, ...orders]
+    orders = []
+    play({ ...request, rawHeaders }, response)
+  })
 }
 
 function run({ command, words, env }, { folder, home }) {
@@ -122,14 +147,15 @@ function run({ command, words, env }, { folder, home }) {
 }
 
 /** What is not as it has to be, in the file and in what the upstream was asked. */
-function faultsOf({ code, file, dialect, requests }) {
+function faultsOf({ code, file, dialect, fault, requests }) {
   const faults = []
   if (code !== 0) faults.push(`it ended with ${code}`)
   const content = existsSync(file) ? readFileSync(file, 'utf8').trimEnd() : undefined
   if (content !== CONTENT) faults.push(content === undefined ? 'no file was written' : `the file says ${content}`)
   const { path, result } = UPSTREAMS[dialect]
   const asked = requests.filter(({ url }) => path.test(url))
-  if (asked.length < 2) faults.push(`the upstream was asked ${asked.length} times: ${requests.map(({ url }) => url)}`)
+  if (asked.length < (fault === undefined ? 2 : 3))
+    faults.push(`the upstream was asked ${asked.length} times: ${requests.map(({ url }) => url)}`)
   const bodies = asked.map(({ body }) => JSON.parse(body.toString()))
   if (!bodies.some(body => result(body) > 0)) faults.push('no result of a tool reached the upstream')
   if (!bodies.some(({ tools }) => tools?.length > 0)) faults.push('no tool was offered to the upstream')
