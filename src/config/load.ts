@@ -61,19 +61,35 @@ export function loadConfig(path: string, options: LoadOptions): LoadResult {
   return parseConfig(text, file, options)
 }
 
+/** What a file says before anybody asks whether it is right. */
+export interface Tree {
+  readonly root: Located
+  readonly problems: Problem[]
+  readonly files: ReadonlySet<string>
+  readonly globs: ReadonlySet<string>
+  readonly report?: LiteLLMReport
+}
+
+/** Reads a text and what it includes, moved to the shape of gateway.yaml when it has another. */
+export function readTree(text: string, file: string, { env }: Pick<LoadOptions, 'env'>): Tree {
+  const top: Spot = { file, line: 1, column: 1 }
+  const { root: said = mapAt(top), problems, files, globs, isEmpty } = gather(text, file, env)
+  // An editor that truncates before it writes must not pass for somebody who wants no models.
+  if (isEmpty) problems.push(errorAt(top, [], 'the file is empty', 'write at least `model_list: []`'))
+  const secrets = findPlainSecrets(said)
+  const adopted = adoptLiteLLM(said)
+  problems.push(...secrets, ...(adopted?.problems ?? []))
+  return { root: adopted?.root ?? said, problems, files, globs, ...(adopted && { report: adopted.report }) }
+}
+
 /** The same for a text that has been read already. */
 export function parseConfig(text: string, path: string, options: LoadOptions): LoadResult {
   const file = resolve(path)
   const top: Spot = { file, line: 1, column: 1 }
   if (isTooLarge(text)) return { ok: false, problems: [errorAt(top, [], 'larger than 4 MB')], files: [file], globs: [] }
-  const { root: said = mapAt(top), problems, files, globs, isEmpty } = gather(text, file, options.env)
-  // An editor that truncates before it writes must not pass for somebody who wants no models.
-  if (isEmpty) problems.push(errorAt(top, [], 'the file is empty', 'write at least `model_list: []`'))
-  const secrets = findPlainSecrets(said)
-  const adopted = adoptLiteLLM(said)
-  const root = adopted?.root ?? said
+  const { root, problems, files, globs, report } = readTree(text, file, options)
   applyOverrides(root, options.overrides)
-  problems.push(...secrets, ...(adopted?.problems ?? []), ...findUnenforced(root))
+  problems.push(...findUnenforced(root))
   const config = validate(root, problems, options)
   const sorted = inFileOrder(problems).slice(0, MAX_PROBLEMS)
   if (config === undefined || problems.some(problem => problem.severity === 'error')) {
@@ -86,7 +102,7 @@ export function parseConfig(text: string, path: string, options: LoadOptions): L
     globs: [...globs],
     dataDir: resolve(dirname(file), options.env['SLUICE_DATA_DIR'] || config.store.data_dir),
     problems: sorted,
-    ...(adopted === undefined ? {} : { report: adopted.report }),
+    ...(report !== undefined && { report }),
     locate: (path, at = 'value') => (at === 'key' ? keySpot(root, path) : valueSpot(root, path))
   }
   return { ok: true, loaded }
