@@ -162,11 +162,9 @@ t.test(
     })
 
     for (let times = 0; times < 3; times++) await quiet(gateway.url)
-    t.same(
-      (await prometheus.query('up{job="sluice"}')).map(({ value }) => value),
-      [1],
-      'it scrapes'
-    )
+    const isUp = async () => (await prometheus.query('up{job="sluice"}'))[0]?.value === 1
+    await until(isUp, 10_000)
+    t.ok(await isUp(), 'it scrapes')
     t.same(await prometheus.fired(), [], 'a quiet gateway alarms nobody')
 
     folder.write('gateway.yaml', `${configuration(port)}\naliases: { another: fine }\n`)
