@@ -86,7 +86,7 @@ export class TargetSeries {
   }
 }
 
-export function countIn(counts: Map<string, Count>, key: string): Count {
+function countIn(counts: Map<string, Count>, key: string): Count {
   let count = counts.get(key)
   if (count === undefined) {
     count = new Count()
