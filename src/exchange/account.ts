@@ -1,5 +1,6 @@
 import type { Failure } from '../chat/failure.ts'
 import type { Usage } from '../chat/usage.ts'
+import type { Caller } from '../keys/caller.ts'
 import type { MendCounts } from '../quirks/mend.ts'
 import type { Delivery } from './delivery.ts'
 import type { Inbound } from './inbound.ts'
@@ -39,6 +40,7 @@ export function accountOf(over: Over): CallRecord {
     id: inbound.id,
     at: Date.now(),
     endpoint: inbound.endpoint,
+    ...ownerOf(inbound.caller),
     stream: inbound.stream,
     model: model === undefined || model.length <= LONGEST_NAME ? model : `${model.slice(0, LONGEST_NAME)}…`,
     status: clientGone ? 499 : delivery.status,
@@ -54,3 +56,18 @@ export function accountOf(over: Over): CallRecord {
     clientGone
   }
 }
+
+/** Whose call it is, as records say it. The administrator's is nobody's. */
+export function ownerOf(caller: Caller | undefined): Partial<CallRecord> {
+  if (caller === undefined || caller.master) return NOBODY
+  const { id, alias, userId, teamId, organizationId } = caller
+  return {
+    keyId: id,
+    ...(alias !== undefined && { keyAlias: alias }),
+    ...(userId !== undefined && { userId }),
+    ...(teamId !== undefined && { teamId }),
+    ...(organizationId !== undefined && { organizationId })
+  }
+}
+
+const NOBODY = {}

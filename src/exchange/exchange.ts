@@ -17,6 +17,7 @@ import type { Client, Inbound } from './inbound.ts'
 import { Ladder, type Step, waitedInVain } from './ladder.ts'
 import { learn } from './learn.ts'
 import { ownHeaders } from './own-headers.ts'
+import { refusedModel } from './permitted.ts'
 import { type Known, Preparation, type Prepared } from './prepare.ts'
 import { advised, isModelMissing } from './recommend.ts'
 import type { AttemptRecord, CallRecord } from './record.ts'
@@ -73,7 +74,11 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     if (refusal !== undefined) return this.#fail(refusal)
     const { hooks } = this.#runtime
     if (hooks === undefined) return this.#route(this.#inbound)
-    const hooked = new Hooked(hooks, this.#inbound, this.#preparation)
+    const hooked = new Hooked(hooks, this.#inbound, this.#preparation, (inbound, client) => {
+      const inner = new Exchange(this.#gateway, { ...this.#runtime, hooks: undefined }, inbound, client)
+      inner.start(undefined)
+      return () => inner.abandon()
+    })
     this.#hooked = hooked
     hooked.before(ended => {
       if (ended !== undefined) this.#endBy(ended)
@@ -85,6 +90,8 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
   #route(inbound: Inbound): void {
     const { routes } = this.#runtime
     const resolved = inbound.model === undefined ? routes.resolveDefault() : routes.resolve(inbound.model)
+    const refused = refusedModel(inbound.caller, inbound.model, resolved, this.#runtime)
+    if (refused !== undefined) return this.#giveUp(refused)
     if (resolved instanceof Failure) return this.#giveUp(resolved)
     const { rules } = this.#runtime
     const { route } = resolved
@@ -219,7 +226,11 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     }
     const sending = { operation: inbound.operation, model: this.#model }
     const finished = surface.finish?.(request, sending) ?? request
-    if (finished instanceof Promise) void finished.then(ready => this.#dispatch(attempt, ready))
+    if (finished instanceof Promise)
+      void finished.then(
+        ready => this.#dispatch(attempt, ready),
+        error => this.failed(new Failure('bug', 'A request could not be signed.', { cause: error }))
+      )
     else this.#dispatch(attempt, finished)
   }
 

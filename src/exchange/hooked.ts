@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { ChatAnswer } from '../chat/answer.ts'
 import { Failure } from '../chat/failure.ts'
+import type { ChatRequest } from '../chat/request.ts'
 import type { Bound } from '../hooks/bound.ts'
 import { type CallOrigin, HookCall } from '../hooks/call.ts'
 import type { Answer, CallChanges, TargetInfo } from '../hooks/hook.ts'
@@ -12,9 +13,13 @@ import { HookStage } from '../hooks/stage.ts'
 import { credentialOf } from '../keys/gate.ts'
 import type { Target } from '../routing/target.ts'
 import { tagsOf } from './ask.ts'
-import type { Inbound } from './inbound.ts'
+import type { Client, Inbound } from './inbound.ts'
+import { InnerClient, innerInbound } from './inner.ts'
 import type { Preparation } from './prepare.ts'
 import type { CallRecord } from './record.ts'
+
+/** Starts a request; what is returned ends it. */
+export type Begin = (inbound: Inbound, client: Client) => () => void
 
 type Reviewed = ChatAnswer | Failure
 
@@ -68,10 +73,11 @@ export class Hooked {
   #headers: Readonly<Record<string, string>> | undefined
   #rescued = false
 
-  constructor(set: HookSet, inbound: Inbound, preparation: Preparation) {
+  /** `begin` starts another request, without hooks. */
+  constructor(set: HookSet, inbound: Inbound, preparation: Preparation, begin: Begin) {
     this.#set = set
     this.#inbound = inbound
-    this.#origin = new Origin(inbound, preparation)
+    this.#origin = new Origin(inbound, preparation, begin)
     this.#call = new HookCall(this.#origin, {}, undefined)
     set.enter()
   }
@@ -170,11 +176,14 @@ class Origin implements CallOrigin {
   readonly operation: CallOrigin['operation']
   readonly #inbound: Inbound
   readonly #preparation: Preparation
+  readonly #begin: Begin
+  #asked = 0
   #abort: AbortController | undefined
   #caller: { readonly id: string } | undefined
   #headers: Readonly<Record<string, string | undefined>> | undefined
 
-  constructor(inbound: Inbound, preparation: Preparation) {
+  constructor(inbound: Inbound, preparation: Preparation, begin: Begin) {
+    this.#begin = begin
     this.id = inbound.id
     this.model = inbound.model ?? ''
     this.stream = inbound.stream
@@ -216,6 +225,18 @@ class Origin implements CallOrigin {
     if (this.dialect !== 'gemini') return undefined
     const chat = this.chat()
     return chat === undefined || chat instanceof Failure ? undefined : chat.maxTokens
+  }
+
+  ask(chat: ChatRequest): Promise<Answer | Failure> {
+    const inbound = innerInbound(chat, this.#inbound, `${this.id}-${++this.#asked}`)
+    if (inbound instanceof Failure) return Promise.resolve(inbound)
+    return new Promise(resolve => {
+      const abandon = this.#begin(inbound, new InnerClient(inbound, resolve))
+      this.signal.addEventListener('abort', () => {
+        abandon()
+        resolve(new Failure('unavailable', 'The client has left.'))
+      })
+    })
   }
 
   chat(): ReturnType<CallOrigin['chat']> {

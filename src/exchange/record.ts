@@ -16,6 +16,12 @@ export interface CallRecord {
   /** Milliseconds since 1970 when it was settled. */
   readonly at: number
   readonly endpoint: string
+  /** Whose key it was, when it was a virtual one. */
+  readonly keyId?: string
+  readonly keyAlias?: string
+  readonly userId?: string
+  readonly teamId?: string
+  readonly organizationId?: string
   readonly stream: boolean
   /** As the client named it, shortened; undefined when it named none. */
   readonly model: string | undefined

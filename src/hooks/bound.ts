@@ -16,6 +16,8 @@ const TELL_AGAIN = 10_000
 export interface Instance {
   readonly name: string
   readonly phases: Phases
+  /** Milliseconds. */
+  readonly timeout: number
   /** Absolute. */
   readonly files: ReadonlySet<string>
 }
@@ -26,6 +28,7 @@ export class Bound {
   readonly instance: Instance
   readonly phases: Phases
   readonly #listed: Listed
+  readonly #timeout: number
   readonly #environment: HookEnvironment
   readonly #meters = new Map<string, PhaseMeter>()
   #toldAt = Number.NEGATIVE_INFINITY
@@ -35,6 +38,7 @@ export class Bound {
     this.instance = instance
     this.phases = instance.phases
     this.#listed = listed
+    this.#timeout = listed.timeout ?? instance.timeout
     this.#environment = environment
   }
 
@@ -87,13 +91,13 @@ export class Bound {
     return new Promise(resolve => {
       const timer = setTimeout(() => {
         this.#measure(phase, began, false)
-        const seconds = this.#listed.timeout / 1000
+        const seconds = this.#timeout / 1000
         resolve(
           this.#failed(`The hook \`${this.name}\` took longer than ${seconds} s in ${phase}.`, {
             code: 'hook_timed_out'
           })
         )
-      }, this.#listed.timeout)
+      }, this.#timeout)
       // What comes after the timeout, or a second time, resolves nothing.
       promise.then(
         said => {

@@ -1,7 +1,7 @@
 import { Failure } from '../chat/failure.ts'
 import type { ChatRequest } from '../chat/request.ts'
 import { deepFreeze } from './freeze.ts'
-import type { Call, CallChanges, Caller, TargetInfo } from './hook.ts'
+import type { Answer, Call, CallChanges, Caller, TargetInfo } from './hook.ts'
 
 /** Where a call's values come from. Each is asked for when a hook asks. */
 export interface CallOrigin {
@@ -15,6 +15,7 @@ export interface CallOrigin {
   headers(): Readonly<Record<string, string | undefined>>
   tags(): readonly string[]
   maxTokens(): number | undefined
+  ask(chat: ChatRequest): Promise<Answer | Failure>
   /** Undefined when this is no conversation. */
   chat(): ChatRequest | Failure | undefined
 }
@@ -110,6 +111,10 @@ export class HookCall implements Call {
     const whole = chat ?? this.changes.chat
     const asked = whole === undefined ? {} : { chat: deepFreeze({ ...whole, ...said, stream: this.stream }) }
     return new HookCall(this.origin, Object.freeze({ ...merged, ...asked }), this.target)
+  }
+
+  ask(chat: ChatRequest): Promise<Answer | Failure> {
+    return this.origin.ask(chat)
   }
 
   /** The same call, for one attempt. */

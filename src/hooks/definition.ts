@@ -12,9 +12,12 @@ export interface Definition {
   /** JSON Schema, as the file says it. */
   readonly options: Readonly<Record<string, unknown>>
   readonly validate: ValidateFunction
+  /** Milliseconds. */
+  readonly timeout: number
   setup(options: unknown, services: Services): unknown
 }
 
+const TIMEOUT = 2000
 const NO_OPTIONS = { type: 'object', additionalProperties: false, properties: {} }
 
 /** One for the process: it takes a third of a second to come. */
@@ -48,6 +51,7 @@ export async function readDefinition(jiti: Jiti, file: string): Promise<Definiti
   const options = fieldOf(hook, 'options') ?? NO_OPTIONS
   if (typeof options !== 'object') return `${shown(file)}: \`options\` must be a JSON Schema`
   const description = fieldOf(hook, 'description')
+  const seconds = fieldOf(hook, 'timeout')
   try {
     const validate = new Ajv({ allErrors: true, useDefaults: true, allowUnionTypes: true, strict: false }).compile(
       options
@@ -57,6 +61,7 @@ export async function readDefinition(jiti: Jiti, file: string): Promise<Definiti
       description: typeof description === 'string' ? description : '',
       options: { ...options },
       validate,
+      timeout: typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : TIMEOUT,
       setup: (given, services) => Reflect.apply(setup, hook, [given, services])
     }
   } catch (error) {

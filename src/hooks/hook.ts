@@ -10,7 +10,11 @@ import type { ValueOf } from './options.ts'
 
 export type { Block } from '../chat/block.ts'
 export { Failure } from '../chat/failure.ts'
-export type { Turn } from '../chat/request.ts'
+
+export { parseDuration } from '../lib/duration.ts'
+export { jsonSchema } from './json-schema.ts'
+export { safePattern } from './safe-pattern.ts'
+export { TextWindow } from './text-window.ts'
 export type { ChatRequest }
 /** `headers` of an answer that a hook gives go to the client: `age` and those that begin with `x-gateway-`. */
 export type Answer = ChatAnswer & { readonly headers?: Readonly<Record<string, string>> }
@@ -66,6 +70,8 @@ export interface Call {
   /** The same for all that `with` made of one request: what a hook remembers of it hangs here (see `perCall`). */
   readonly origin: object
   with(changes: CallChanges): Call
+  /** Asks the gateway for an answer to another conversation, as this caller would; without hooks. */
+  ask(chat: ChatRequest): Promise<Answer | Failure>
 }
 
 /** What became of a request. */
@@ -142,6 +148,8 @@ export interface Phases {
 export interface Hook<Schema = unknown> {
   readonly name: string
   readonly description?: string
+  /** Seconds that a phase of it is waited for when gateway.yaml does not say; 2 when this does not either. */
+  readonly timeout?: number
   /** JSON Schema of the options; without one, there are none. */
   readonly options?: Schema
   setup(options: ValueOf<Schema>, services: Services): Awaitable<Phases>

@@ -20,8 +20,8 @@ export interface Listed {
   readonly options: unknown
   /** Undefined: all requests. */
   readonly when: Condition | undefined
-  /** Milliseconds. */
-  readonly timeout: number
+  /** Milliseconds; undefined: what the hook says itself. */
+  readonly timeout: number | undefined
   readonly skips: boolean
 }
 
@@ -31,7 +31,6 @@ export interface HookProblem {
 }
 
 const RESERVED: ReadonlySet<string> = new Set(['when', 'timeout', 'onError'])
-const TIMEOUT = 2000
 
 /** What the file lists: the gateway's own, and those of each entry of model_list by its place. */
 export function listedIn(config: Pick<GatewayConfig, 'hooks' | 'model_list'>): {
@@ -48,7 +47,7 @@ export function listedIn(config: Pick<GatewayConfig, 'hooks' | 'model_list'>): {
 
 function read(entry: HookEntry, path: Path): Listed | HookProblem {
   if (typeof entry === 'string')
-    return { path, name: entry, options: {}, when: undefined, timeout: TIMEOUT, skips: false }
+    return { path, name: entry, options: {}, when: undefined, timeout: undefined, skips: false }
   const names = Object.keys(entry).filter(name => !RESERVED.has(name))
   const [name] = names
   if (name === undefined || names.length > 1) {
@@ -61,7 +60,7 @@ function read(entry: HookEntry, path: Path): Listed | HookProblem {
     name,
     options: entry[name] ?? {},
     when: when === undefined ? undefined : { models: [], tags: [], keys: [], ...when },
-    timeout: timeout === undefined ? TIMEOUT : parseDuration(timeout),
+    timeout: timeout === undefined ? undefined : parseDuration(timeout),
     skips: onError === 'skip'
   }
 }

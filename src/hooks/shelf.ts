@@ -177,7 +177,7 @@ export class Shelf {
       const phases = await withinTime(definition.setup(deepFreeze(options), services))
       if (!isPhases(phases))
         return `the hook ${name} (${shown(file)}): \`setup\` must return the phases it takes part in`
-      const running: Running = { key, name, phases, files, users: 0 }
+      const running: Running = { key, name, phases, timeout: definition.timeout, files, users: 0 }
       this.#running.set(key, running)
       return running
     } catch (error) {

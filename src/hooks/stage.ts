@@ -13,6 +13,8 @@ export class HookStage {
   readonly #spent: Float64Array
   readonly #call: HookCall
   readonly #valid = new ValidStream()
+  /** Those that failed and are to be skipped: they see no more of this answer. */
+  readonly #broken = new Set<Bound>()
 
   /** `bounds`: in the order of the list. */
   constructor(bounds: readonly Bound[], call: HookCall) {
@@ -44,13 +46,13 @@ export class HookStage {
 
   #ask(at: number, event: ChatEvent): readonly ChatEvent[] {
     const bound = this.#bounds[at]
-    if (bound === undefined || event.type === 'failure') return [event]
+    if (bound === undefined || event.type === 'failure' || this.#broken.has(bound)) return [event]
     const began = performance.now()
     let said: unknown
     try {
       said = bound.phases.onEvent?.(freeze(event), this.#call)
     } catch (error) {
-      said = bound.broken('onEvent', error)
+      said = this.#fail(bound, error)
     }
     const took = performance.now() - began
     this.#spent[at] = (this.#spent[at] ?? 0) + took
@@ -64,8 +66,13 @@ export class HookStage {
     if (said instanceof Failure) return [{ type: 'failure', failure: said }]
     const events: unknown[] = Array.isArray(said) ? said : [said]
     if (events.every(isEvent)) return events
-    const wrong = bound.broken('onEvent', new TypeError('it returned something else than events, null or nothing'))
+    const wrong = this.#fail(bound, new TypeError('it returned something else than events, null or nothing'))
     return wrong === undefined ? [event] : [{ type: 'failure', failure: wrong }]
+  }
+
+  #fail(bound: Bound, error: unknown): Failure | undefined {
+    this.#broken.add(bound)
+    return bound.broken('onEvent', error)
   }
 
   #measure(): void {
