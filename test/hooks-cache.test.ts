@@ -1,0 +1,183 @@
+import t from 'tap'
+import type { PartialConfig } from './support/app.ts'
+import { type Asked, post, smallest } from './support/ask.ts'
+import { type HookedGateway, hookedGateway } from './support/hooks.ts'
+import { startUpstream, type Upstream } from './support/upstream.ts'
+
+interface Scope {
+  teardown(done: () => unknown): void
+}
+
+/** Answers after a while, each time with another number. */
+function counting(milliseconds: number): Promise<Upstream> {
+  let asked = 0
+  return startUpstream((request, response) => {
+    const number = ++asked
+    const { stream, fail } = JSON.parse(request.body.toString()) as { stream?: boolean; fail?: boolean }
+    const content = `answer ${number}`
+    const usage = { prompt_tokens: 3, completion_tokens: 5, total_tokens: 8 }
+    const head = { id: 'x', created: 1, model: 'm' }
+    setTimeout(() => {
+      if (fail === true) {
+        response.writeHead(500, { 'content-type': 'application/json' })
+        return response.end('{"error":{"message":"no"}}')
+      }
+      if (stream !== true) {
+        response.setHeader('content-type', 'application/json')
+        const choices = [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }]
+        return response.end(JSON.stringify({ ...head, object: 'chat.completion', choices, usage }))
+      }
+      response.setHeader('content-type', 'text/event-stream')
+      const frame = (choices: object[], more: object = {}) =>
+        response.write(`data: ${JSON.stringify({ ...head, object: 'chat.completion.chunk', choices, ...more })}\n\n`)
+      frame([{ index: 0, delta: { role: 'assistant', content } }])
+      frame([{ index: 0, delta: {}, finish_reason: 'stop' }])
+      frame([], { usage })
+      return response.end('data: [DONE]\n\n')
+    }, milliseconds)
+  })
+}
+
+async function cached(
+  t: Scope,
+  options: object = {},
+  milliseconds = 0
+): Promise<{ gateway: HookedGateway; upstream: Upstream; ask: Ask }> {
+  const upstream = await counting(milliseconds)
+  t.teardown(() => upstream.close())
+  const config: PartialConfig = {
+    hooks: [{ cache: options }],
+    routing: { retries: 0 },
+    model_list: [{ model_name: 'm', provider: 'custom', api_base: `${upstream.url}/v1`, dialect: 'openai-chat' }]
+  }
+  const gateway = await hookedGateway({}, config)
+  t.teardown(() => gateway.close())
+  const ask: Ask = (more = {}, headers = {}, dialect = 'openai-chat', stream = false) => {
+    const [path, body] = smallest(dialect, 'm', stream)
+    return post(gateway.url + path, { ...body, ...more }, headers)
+  }
+  return { gateway, upstream, ask }
+}
+
+type Ask = (more?: object, headers?: Record<string, string>, dialect?: string, stream?: boolean) => Promise<Asked>
+const said = (answer: Asked) => /answer \d+/.exec(answer.text)?.[0]
+const how = (answer: Asked) => answer.headers['x-gateway-cache']
+
+t.test('what was answered is answered again, to each dialect and as a stream', async t => {
+  const { upstream, ask } = await cached(t)
+  const first = await ask()
+  t.same([how(first), said(first)], ['miss', 'answer 1'])
+  const again = await ask()
+  t.same([how(again), said(again), again.headers['age']], ['hit', 'answer 1', '0'])
+  t.match(again.json, { usage: { prompt_tokens: 3, completion_tokens: 5 } })
+  const streamed = await ask({ stream_options: { include_usage: true } }, {}, 'openai-chat', true)
+  t.same([how(streamed), said(streamed)], ['hit', 'answer 1'])
+  t.match(streamed.text, /"completion_tokens":5[\s\S]*\[DONE\]/)
+  t.equal(upstream.requests.length, 1)
+  for (const dialect of ['anthropic', 'openai-responses', 'gemini'])
+    for (const stream of [true, false]) {
+      const answer = await ask({}, {}, dialect, stream)
+      t.equal(answer.status, 200, dialect)
+      t.match(said(answer), /answer \d/)
+    }
+  const before = upstream.requests.length
+  for (const dialect of ['anthropic', 'openai-responses', 'gemini'])
+    t.equal(how(await ask({}, {}, dialect)), 'hit', dialect)
+  t.equal(upstream.requests.length, before)
+})
+
+t.test('what may change the answer makes another request of it', async t => {
+  const { ask } = await cached(t)
+  await ask()
+  for (const more of [
+    { max_tokens: 9 },
+    { seed: 1 },
+    { temperature: 0 },
+    { stop: ['x'] },
+    { messages: [{ role: 'user', content: 'ho' }] }
+  ])
+    t.equal(how(await ask(more)), 'miss', JSON.stringify(more))
+  t.equal(how(await ask({}, { authorization: 'Bearer somebody-else' })), 'miss', 'another caller')
+  t.equal(how(await ask({}, { authorization: 'Bearer somebody-else' })), 'hit')
+  t.equal(how(await ask({ user: 'joe' })), 'hit', 'who the end user is changes nothing')
+})
+
+t.test('callers share one cache when told so', async t => {
+  const { ask } = await cached(t, { shared: true })
+  await ask({}, { authorization: 'Bearer one' })
+  t.equal(how(await ask({}, { authorization: 'Bearer two' })), 'hit')
+})
+
+t.test('clients say no-cache, no-store, ttl and max-age', async t => {
+  const { ask } = await cached(t)
+  t.equal(how(await ask({}, { 'cache-control': 'no-store' })), 'bypass')
+  t.equal(how(await ask()), 'miss', 'nothing was stored')
+  const fresh = await ask({}, { 'cache-control': 'no-cache' })
+  t.same([how(fresh), said(fresh)], ['miss', 'answer 3'])
+  t.equal(said(await ask()), 'answer 3', 'the fresh one was stored')
+  t.equal(how(await ask({}, { 'x-gateway-cache-control': 'max-age=0' })), 'miss')
+  await ask({ seed: 5 }, { 'x-gateway-cache-control': 'ttl=0' })
+  t.equal(how(await ask({ seed: 5 })), 'miss')
+})
+
+t.test('errors, chance and several answers are not stored; chance is when told', async t => {
+  const { ask, upstream } = await cached(t)
+  t.equal((await ask({ fail: true })).status, 502)
+  t.equal((await ask({ fail: true })).status, 502)
+  t.equal(upstream.requests.length, 2)
+  for (const more of [{ temperature: 0.7 }, { n: 2 }]) {
+    await ask(more)
+    t.equal(how(await ask(more)), 'bypass', JSON.stringify(more))
+  }
+  const random = await cached(t, { random: true })
+  await random.ask({ temperature: 0.7 })
+  t.equal(how(await random.ask({ temperature: 0.7 })), 'hit')
+})
+
+t.test('64 identical streams are asked for once, and each is whole', async t => {
+  const { ask, upstream } = await cached(t, {}, 100)
+  const answers = await Promise.all(Array.from({ length: 64 }, () => ask({}, {}, 'openai-chat', true)))
+  t.equal(upstream.requests.length, 1)
+  for (const answer of answers) {
+    t.equal(answer.status, 200)
+    const frames = answer.text
+      .trim()
+      .split('\n\n')
+      .map(frame => frame.replace(/^data: /, ''))
+    t.equal(frames.pop(), '[DONE]')
+    const texts = frames.map(
+      frame => (JSON.parse(frame) as { choices: { delta: { content?: string } }[] }).choices[0]?.delta.content ?? ''
+    )
+    t.equal(texts.join(''), 'answer 1')
+  }
+  t.same(
+    answers.map(how).filter(name => name !== 'coalesced'),
+    ['miss']
+  )
+})
+
+t.test('a client that leaves does not take the others with it', async t => {
+  const { ask, upstream, gateway } = await cached(t, {}, 150)
+  const controller = new AbortController()
+  const [path, body] = smallest('openai-chat', 'm', true)
+  const first = fetch(gateway.url + path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+    signal: controller.signal
+  }).catch(() => 'left')
+  await upstream.received(1)
+  const others = Array.from({ length: 5 }, () => ask({}, {}, 'openai-chat', true))
+  await new Promise(resolve => setTimeout(resolve, 50))
+  controller.abort()
+  t.equal(await first, 'left')
+  for (const answer of await Promise.all(others)) t.same([answer.status, said(answer)], [200, 'answer 2'])
+  t.equal(upstream.requests.length, 2)
+})
+
+t.test('a failure reaches all who wait, each by its own try', async t => {
+  const { ask, upstream } = await cached(t, {}, 30)
+  const answers = await Promise.all(Array.from({ length: 4 }, () => ask({ fail: true })))
+  t.ok(answers.every(answer => answer.status === 502))
+  t.equal(upstream.requests.length, 4)
+})
