@@ -94,9 +94,18 @@ t.test('the canonical config, its azure entry pointed elsewhere, runs', async t 
   ])
   // LiteLLM tries what has an order before what has none.
   t.same(
-    config.model_list.slice(0, 2).map(entry => entry.weight),
-    [0.000002, 1]
+    config.model_list.slice(0, 2).map(({ weight, order, rpm }) => ({ weight, order, rpm })),
+    [
+      { weight: 2, order: 3, rpm: 600 },
+      { weight: 1, order: 2, rpm: undefined }
+    ]
   )
+  t.match(config.routing, {
+    strategy: 'weighted',
+    retries: 2,
+    cooldown: { failures: 4, within: '1m', for: 30 },
+    context_fallbacks: { 'gpt-4o': ['claude-sonnet-4-5'] }
+  })
   t.same(
     config.model_list.slice(4).map(entry => `${entry.model_name} → ${entry.provider}`),
     [
@@ -110,11 +119,13 @@ t.test('the canonical config, its azure entry pointed elsewhere, runs', async t 
   for (const [path, fit] of [
     ['model_list[0].litellm_params.model', 'exact'],
     ['model_list[0].litellm_params.timeout', 'approximate'],
-    ['model_list[0].litellm_params.rpm', 'unsupported'],
-    ['model_list[1].litellm_params.order', 'approximate'],
+    ['model_list[0].litellm_params.rpm', 'approximate'],
+    ['model_list[1].litellm_params.order', 'exact'],
     ['model_list[4].litellm_params.model', 'approximate'],
     ['router_settings.routing_strategy', 'exact'],
-    ['router_settings.num_retries', 'unsupported'],
+    ['router_settings.num_retries', 'approximate'],
+    ['router_settings.allowed_fails', 'approximate'],
+    ['router_settings.context_window_fallbacks[0].gpt-4o', 'exact'],
     ['router_settings.fallbacks[0].gpt-4o', 'exact'],
     ['litellm_settings.callbacks[0]', 'approximate'],
     ['litellm_settings.callbacks[1]', 'unsupported'],
@@ -251,7 +262,98 @@ t.test('load is shared as simple-shuffle shares it', async t => {
   t.same(weights('weight: 3', 'weight: 1', 'rpm: 9'), [3, 1, 1e-6], 'a missing share is a spare')
   t.same(weights('rpm: 600', 'rpm: 60', 'weight: 5'), [600, 60, 1e-6], 'the first entry says by what')
   t.same(weights('api_key: k', 'weight: 7'), [1, 1], 'when it says nothing, all are equal')
-  t.same(weights('order: 2', 'order: 1', 'timeout: 3'), [1e-6, 1, 1e-12])
+  t.same(weights('weight: 0', 'weight: 3'), [1e-6, 3])
+})
+
+const listOf = (...params: string[]): string =>
+  `model_list:\n${params.map(more => `  - {model_name: a, litellm_params: {model: openai/x, ${more}}}\n`).join('')}`
+
+t.test('who comes first is said in our words, and what has no order comes last', async t => {
+  const orders = (...params: string[]): number[] => load(listOf(...params)).config.model_list.map(entry => entry.order)
+  t.same(orders('order: 2', 'order: 1', 'timeout: 3'), [2, 1, 3])
+  t.same(orders('order: "2"', 'order: 2'), [2, 2])
+  t.same(orders('order: -1', 'order: 5', 'timeout: 3'), [0, 1, 2], 'an order that we cannot say keeps its rank')
+  t.same(orders('timeout: 3', 'timeout: 3'), [0, 0])
+})
+
+t.test('limits and prices of an entry are taken over', async t => {
+  const { config } = load(`${listOf(
+    'rpm: 0, tpm: "1000.7", max_parallel_requests: 4, input_cost_per_token: 1.5e-7, output_cost_per_token: "6e-7"',
+    'rpm: 60'
+  )}  - {model_name: b, litellm_params: {model: openai/y}, model_info: {cache_read_input_token_cost: 0.00000003, cache_creation_input_token_cost: 0}}
+router_settings: {default_max_parallel_requests: 9}
+`)
+  const [one, two, three] = config.model_list
+  t.match(one, { tpm: 1000, max_parallel: 4, price: { input: 0.15, output: 0.6 } })
+  t.equal(one?.rpm, undefined, 'zero is no limit')
+  t.match(two, { rpm: 60, max_parallel: 9 })
+  t.match(three, { price: { cache_read: 0.03, cache_write: 0 } })
+})
+
+t.test('tags choose entries only where LiteLLM lets them', async t => {
+  const list = listOf('tags: [fast, eu]', 'timeout: 3')
+  const off = load(list)
+  t.same(off.config.model_list[0]?.tags, [])
+  t.equal(fitOf(off, 'model_list[0].litellm_params.tags'), 'exact', 'they choose nothing there either')
+  const on = load(`${list}router_settings: {enable_tag_filtering: true, tag_filtering_match_any: false}\n`)
+  t.same(on.config.model_list[0]?.tags, ['fast', 'eu'])
+  t.equal(fitOf(on, 'router_settings.tag_filtering_match_any'), 'exact')
+  t.equal(
+    fitOf(
+      load(`${list}router_settings: {enable_tag_filtering: true, tag_filtering_match_any: true}\n`),
+      'router_settings.tag_filtering_match_any'
+    ),
+    'approximate'
+  )
+})
+
+t.test('each strategy of LiteLLM has its nearest here, and what it has not is an error', async t => {
+  const strategy = (name: string) => load(`${listOf('timeout: 3')}router_settings: {routing_strategy: ${name}}\n`)
+  for (const [theirs, ours, fit] of [
+    ['simple-shuffle', 'weighted', 'exact'],
+    ['least-busy', 'least-busy', 'exact'],
+    ['latency-based-routing', 'fastest', 'approximate'],
+    ['cost-based-routing', 'cheapest', 'approximate'],
+    ['usage-based-routing', 'least-busy', 'approximate'],
+    ['usage-based-routing-v2', 'least-busy', 'approximate']
+  ] as const) {
+    const loaded = strategy(theirs)
+    t.equal(loaded.config.routing.strategy, ours, theirs)
+    t.equal(fitOf(loaded, 'router_settings.routing_strategy'), fit, theirs)
+  }
+  t.match(read(`${listOf('timeout: 3')}router_settings: {routing_strategy: least-bsuy}\n`).lines, [
+    /:3:37 error router_settings.routing_strategy: LiteLLM has no such strategy; did you mean "least-busy"\?/
+  ])
+})
+
+t.test('what the router says of failures holds, wherever it is said', async t => {
+  const routing = (more: string) => load(`${listOf('timeout: 3')}${more}`).config.routing
+  t.match(routing('litellm_settings: {num_retries: 3, allowed_fails: 0, cooldown_time: "5"}\n'), {
+    retries: 3,
+    cooldown: { failures: 1, within: '1m', for: 5 }
+  })
+  t.match(
+    routing('router_settings: {num_retries: 1}\nlitellm_settings: {num_retries: 3}\n'),
+    { retries: 1 },
+    'the router wins, as in LiteLLM'
+  )
+  t.match(routing('router_settings: {num_retries: 50}\n'), { retries: 10 })
+  for (const both of ['allowed_fails: 2, disable_cooldowns: true', 'disable_cooldowns: true, allowed_fails: 2'])
+    t.match(routing(`router_settings: {${both}}\n`), { cooldown: { failures: 0 } }, both)
+  t.match(routing('router_settings: {allowed_fails: 2, disable_cooldowns: false}\n'), { cooldown: { failures: 3 } })
+  t.match(routing('  - {model_name: b, provider: demo}\nlitellm_settings: {content_policy_fallbacks: [{a: [b]}]}\n'), {
+    content_policy_fallbacks: { a: ['b'] }
+  })
+  const wrong = read(
+    `${listOf('timeout: 3')}router_settings: {num_retries: 1.5, allowed_fails: x, cooldown_time: [], context_window_fallbacks: {}}\n`
+  ).lines.join('\n')
+  for (const expected of [
+    /num_retries: must be a whole number/,
+    /allowed_fails: must be a whole number/,
+    /cooldown_time: must be a number of seconds/,
+    /context_window_fallbacks: must be a list of maps/
+  ])
+    t.match(wrong, expected)
 })
 
 t.test('every prefix is placed or refused, none guessed', async t => {
@@ -273,8 +375,8 @@ t.test('an include of LiteLLM’s extends the list', async t => {
   t.match(result, {
     ok: true,
     loaded: {
-      config: { model_list: [{ model_name: 'a' }, { model_name: 'b', model: 'y' }] },
-      problems: [{ file: join(folder, 'more.yaml'), line: 2, severity: 'warning' }]
+      config: { model_list: [{ model_name: 'a' }, { model_name: 'b', model: 'y' }], routing: { retries: 3 } },
+      problems: []
     }
   })
 })

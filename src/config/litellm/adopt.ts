@@ -3,7 +3,7 @@ import { child, type Located, type LocatedMap, mapAt, textOf } from '../located.
 import { type Problem, shownKey } from '../problem.ts'
 import { SCHEMA } from '../schema.ts'
 import { adoptEntry } from './entry.ts'
-import { isNull } from './place.ts'
+import { isNull, isOn } from './place.ts'
 import { Ledger, type LiteLLMReport } from './report.ts'
 import type { Rules } from './rules.ts'
 import { SECTIONS } from './section-keys.ts'
@@ -75,7 +75,13 @@ function adoptModels(said: LocatedMap, root: LocatedMap, ledger: Ledger): Locate
     return []
   }
   const shares = readShares(list.node.items)
-  const context = { ledger, shares, credentials: readCredentials(said), names: new Set(listedNames(said)) }
+  const context = {
+    ledger,
+    shares,
+    credentials: readCredentials(said),
+    names: new Set(listedNames(said)),
+    tagged: isOn(child(child(said, 'router_settings'), 'enable_tag_filtering'))
+  }
   const items: Located[] = []
   const adopted: LocatedMap[] = []
   for (const [index, item] of list.node.items.entries()) {

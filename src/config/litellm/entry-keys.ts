@@ -1,5 +1,13 @@
 import { rules, same, unsupported } from './rules.ts'
 
+/** USD a token there, a million tokens here. They stand in `litellm_params` or in `model_info`. */
+const PRICES = {
+  input_cost_per_token: same('price.input', 'the same, for a million tokens'),
+  output_cost_per_token: same('price.output', 'the same, for a million tokens'),
+  cache_read_input_token_cost: same('price.cache_read', 'the same, for a million tokens'),
+  cache_creation_input_token_cost: same('price.cache_write', 'the same, for a million tokens')
+}
+
 /** Keys of `litellm_params`. LiteLLM forwards any other to the provider's call. */
 export const LITELLM_PARAMS = rules(
   {
@@ -22,33 +30,37 @@ export const LITELLM_PARAMS = rules(
     aws_session_token: same('api_key', 'its third part'),
     litellm_credential_name: same('api_key', 'the values of that credential_list entry are used'),
     ttft_timeout: same('timeouts.first_token', 'the deadline of the first token'),
-    stream_idle_timeout: same('timeouts.idle', 'the longest gap in a stream')
+    stream_idle_timeout: same('timeouts.idle', 'the longest gap in a stream'),
+    order: same('order', 'the same; an entry without one comes after those that have one'),
+    ...PRICES
   },
   {
     timeout: ['timeouts.total', 'the deadline of the whole call, streams included'],
     stream_timeout: ['timeouts.first_token', 'the deadline of the first token, streamed or not'],
     weight: ['weight', 'the share among entries of one name; a missing one beside it counts as a spare, tried last'],
-    order: ['weight', 'a later order is tried when the earlier ones fail, by a share close to nothing'],
     max_tokens: ['max_tokens', 'a cap here: a larger ask is lowered; LiteLLM only fills in a missing one'],
     max_completion_tokens: ['max_tokens', 'a cap here: a larger ask is lowered; LiteLLM only fills in a missing one'],
     mock_response: ['demo.text', 'answered by the built-in `demo` provider'],
-    rpm: ['weight', 'read as the share of load, as simple-shuffle does; not enforced as a limit in this version'],
-    tpm: ['weight', 'read as the share of load, as simple-shuffle does; not enforced as a limit in this version']
+    rpm: ['rpm', 'a limit here, whatever the strategy, beside the share of load that simple-shuffle makes of it'],
+    tpm: ['tpm', 'a limit here, whatever the strategy, beside the share of load that simple-shuffle makes of it'],
+    max_parallel_requests: ['max_parallel', 'the same; the line in front of it is bounded (routing.queue)'],
+    tags: [
+      'tags',
+      'an entry has to have all tags of a request; taken over when router_settings.enable_tag_filtering is on'
+    ]
   },
   {
+    ...unsupported('an entry has one limit of tokens, of both kinds together: `tpm`', 'itpm otpm'),
     ...unsupported(
-      'limits are not enforced in this version',
-      'itpm otpm max_parallel_requests max_budget budget_duration default_api_key_tpm_limit default_api_key_rpm_limit'
+      'an entry has no budget, and sets no limits for keys',
+      'max_budget budget_duration default_api_key_tpm_limit default_api_key_rpm_limit'
     ),
+    ...unsupported('declared once, for all entries: routing.retries', 'max_retries num_retries'),
+    ...unsupported('declared once, for all entries: routing.cooldown', 'cooldown_time'),
+    ...unsupported('tags are compared as they are', 'tag_regex'),
     ...unsupported(
-      'there are no retries in this version; declared fallbacks and entries of the same name are tried',
-      'max_retries num_retries'
-    ),
-    ...unsupported('there are no cooldowns in this version', 'cooldown_time'),
-    ...unsupported('tags do not choose entries in this version', 'tags tag_regex'),
-    ...unsupported(
-      'prices are not used in this version',
-      'input_cost_per_token output_cost_per_token input_cost_per_second output_cost_per_second cache_creation_input_token_cost cache_read_input_token_cost input_cost_per_image input_cost_per_audio_token output_cost_per_audio_token output_cost_per_reasoning_token input_cost_per_token_batches output_cost_per_token_batches'
+      'only tokens have a price: read, written, and in the cache',
+      'input_cost_per_second output_cost_per_second input_cost_per_image input_cost_per_audio_token output_cost_per_audio_token output_cost_per_reasoning_token input_cost_per_token_batches output_cost_per_token_batches'
     ),
     ...unsupported(
       'fields of a request pass as the client sends them; none is dropped',
@@ -91,15 +103,12 @@ export const LITELLM_PARAMS = rules(
 
 /** Keys of `model_info`. LiteLLM shows any other in `/model/info`. */
 export const MODEL_INFO = rules(
-  {},
+  PRICES,
   { max_input_tokens: ['context_window', 'told to clients that list models; requests are not measured by it'] },
   {
     ...unsupported('an entry has no id of its own here', 'id'),
     ...unsupported('any operation is sent to any entry', 'mode supported_environments'),
-    ...unsupported(
-      'prices are not used in this version',
-      'base_model input_cost_per_token output_cost_per_token cache_read_input_token_cost cache_creation_input_token_cost'
-    ),
+    ...unsupported('prices are not looked up by it', 'base_model'),
     ...unsupported('models come from the file alone', 'db_model created_at created_by updated_at updated_by'),
     ...unsupported(
       'models do not belong to teams or groups in this version',

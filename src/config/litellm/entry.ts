@@ -15,6 +15,8 @@ export interface EntryContext {
   readonly credentials: ReadonlyMap<string, LocatedMap>
   /** Every model_name of the file. */
   readonly names: ReadonlySet<string>
+  /** `router_settings.enable_tag_filtering`: else tags choose nothing, there or here. */
+  readonly tagged: boolean
 }
 
 /** Keys that take more than being moved. */
@@ -25,6 +27,7 @@ const SPECIAL = new Set([
   'order',
   'rpm',
   'tpm',
+  'tags',
   'mock_response',
   'litellm_credential_name',
   ...Object.keys(CLOUD_KEYS)
@@ -52,6 +55,7 @@ export function adoptEntry(item: LocatedMap, path: Path, context: EntryContext):
   readKeys(params, [...path, 'litellm_params'], LITELLM_PARAMS, entry, ledger)
   useCredential(params, entry, path, context)
   readShare(params, item, entry, [...path, 'litellm_params'], context)
+  readTags(params, entry, [...path, 'litellm_params'], context)
   if (mock(params, entry, [...path, 'litellm_params'], ledger)) return [entry]
   return place(params, item, entry, [...path, 'litellm_params'], context)
 }
@@ -68,10 +72,11 @@ function readKeys(from: LocatedMap, path: Path, table: Rules, entry: LocatedMap,
     } else {
       ledger.note(spot, where, rule.fit, rule.reason)
       // LiteLLM takes seconds and counts written as texts; the schema takes them as the numbers they are.
-      const number = /timeout|tokens/.test(key) ? numberOf(node) : undefined
+      const number = /timeout|tokens|cost|parallel/.test(key) ? numberOf(node) : undefined
+      const value = number !== undefined && rule.to.startsWith('price.') ? perMillion(number) : number
       if (node.kind === 'map' && rule.to === 'headers') {
         for (const [name, header] of node.entries) put(entry, ['headers', name], header.key, header.node)
-      } else put(entry, rule.to.split('.'), spot, number === undefined ? node : scalarAt(node.spot, number))
+      } else put(entry, rule.to.split('.'), spot, value === undefined ? node : scalarAt(node.spot, value))
     }
   }
 }
@@ -95,28 +100,42 @@ function useCredential(params: LocatedMap, entry: LocatedMap, path: Path, { ledg
   readKeys(values, ['credential_list', name], LITELLM_PARAMS, entry, ledger)
 }
 
-/** What becomes of weight, order, rpm and tpm: one weight. */
+/** 0.00000015 times a million is 0.15, and not 0.14999999999999999. */
+function perMillion(price: number): number {
+  return Number((price * 1e6).toPrecision(12))
+}
+
+/** What weight, order, rpm and tpm say: how load is shared, who comes first, and what is too much. */
 function readShare(params: LocatedMap, item: LocatedMap, entry: LocatedMap, path: Path, context: EntryContext): void {
   const { ledger } = context
   const share = context.shares.get(params)
   for (const key of ['weight', 'order', 'rpm', 'tpm'] as const) {
     const said = params.entries.get(key)
     if (said === undefined || isNull(said.node)) continue
-    if (numberOf(said.node) === undefined) ledger.refuse(said.node.spot, [...path, key], 'must be a number')
-    else if (key === 'order' || key === share?.by) {
-      ledger.note(said.key, [...path, key], 'approximate', LITELLM_PARAMS[key]?.reason ?? '')
-    } else {
-      ledger.note(
-        said.key,
-        [...path, key],
-        'unsupported',
-        key === 'weight' ? 'the first entry of the name has none' : 'limits are not enforced in this version'
-      )
-    }
+    const number = numberOf(said.node)
+    const where = [...path, key]
+    if (number === undefined) ledger.refuse(said.node.spot, where, 'must be a number')
+    else if (key === 'weight' && share?.by !== 'weight')
+      ledger.note(said.key, where, 'unsupported', 'the first entry of the name has none')
+    else ledger.note(said.key, where, LITELLM_PARAMS[key]?.fit ?? 'exact', LITELLM_PARAMS[key]?.reason ?? '')
+    // Zero is a share of nothing in LiteLLM, and no limit.
+    if (number !== undefined && number > 0 && (key === 'rpm' || key === 'tpm'))
+      put(entry, [key], said.key, scalarAt(said.node.spot, Math.max(1, Math.floor(number))))
   }
-  const weight = share?.weight
-  const spot = params.entries.get('weight')?.node.spot ?? params.entries.get('order')?.node.spot ?? item.spot
-  if (weight !== undefined && weight !== 1) put(entry, ['weight'], spot, scalarAt(spot, weight))
+  const spotOf = (key: string) => params.entries.get(key)?.node.spot ?? item.spot
+  if (share?.weight !== undefined && share.weight !== 1)
+    put(entry, ['weight'], spotOf('weight'), scalarAt(spotOf('weight'), share.weight))
+  if (share !== undefined && share.order !== 0)
+    put(entry, ['order'], spotOf('order'), scalarAt(spotOf('order'), share.order))
+}
+
+function readTags(params: LocatedMap, entry: LocatedMap, path: Path, { ledger, tagged }: EntryContext): void {
+  const said = params.entries.get('tags')
+  if (said === undefined || isNull(said.node)) return
+  const reason = 'they choose nothing: router_settings.enable_tag_filtering is not on'
+  if (!tagged) return ledger.note(said.key, [...path, 'tags'], 'exact', reason)
+  ledger.note(said.key, [...path, 'tags'], 'approximate', LITELLM_PARAMS['tags']?.reason ?? '')
+  put(entry, ['tags'], said.key, said.node)
 }
 
 function mock(params: LocatedMap, entry: LocatedMap, path: Path, ledger: Ledger): boolean {

@@ -19,6 +19,10 @@ export function isNull(node: Located): boolean {
   return node.kind === 'scalar' && node.value === null
 }
 
+export function isOn(node: Located | undefined): boolean {
+  return node?.kind === 'scalar' && node.value === true
+}
+
 /** LiteLLM takes numbers written as texts. */
 export function numberOf(node: Located | undefined): number | undefined {
   if (node?.kind !== 'scalar') return undefined

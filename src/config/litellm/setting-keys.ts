@@ -1,13 +1,33 @@
 import { rules, same, unsupported } from './rules.ts'
 
+const RETRIES = 'how often the same entry is tried again, at most 10 times; then the next one is'
+const FAILS = 'one more than may fail, within a minute, if there were not more successes'
+const COOLDOWN = 'the same, in seconds; then one request finds out whether the entry works again'
+
 /** Keys of `router_settings`. */
 export const ROUTER_SETTINGS = rules(
   {
     fallbacks: same('routing.fallbacks', 'the list of maps becomes one map'),
+    context_window_fallbacks: same('routing.context_fallbacks', 'the list of maps becomes one map'),
+    content_policy_fallbacks: same('routing.content_policy_fallbacks', 'the list of maps becomes one map'),
     model_group_alias: same('aliases', 'the same; `hidden` is not')
   },
   {
-    routing_strategy: ['routing.strategy', 'simple-shuffle is `weighted`; no other strategy is there in this version'],
+    routing_strategy: [
+      'routing.strategy',
+      'simple-shuffle is `weighted`, least-busy itself, latency-based-routing `fastest` (of two by chance, by time to first token), cost-based-routing `cheapest` (by the prices of the entries), the usage-based ones are taken for `least-busy`'
+    ],
+    num_retries: ['routing.retries', RETRIES],
+    allowed_fails: ['routing.cooldown.failures', FAILS],
+    cooldown_time: ['routing.cooldown.for', COOLDOWN],
+    disable_cooldowns: [
+      'routing.cooldown.failures',
+      'true is 0; a retry-after of the upstream is kept to all the same'
+    ],
+    enable_tag_filtering: ['tags', 'false leaves the tags of the entries out; untagged requests may go to any entry'],
+    tag_filtering_match_any: ['tags', 'an entry has to have all tags of a request, always'],
+    enable_weighted_failover: ['', 'other entries of the name are always tried first'],
+    default_max_parallel_requests: ['max_parallel', 'for every entry that has none'],
     default_fallbacks: ['routing.fallbacks', 'becomes the fallbacks of every model that declares none'],
     timeout: ['timeouts.total', 'for every entry that has none'],
     stream_timeout: ['timeouts.first_token', 'for every entry that has none'],
@@ -15,35 +35,37 @@ export const ROUTER_SETTINGS = rules(
     stream_idle_timeout: ['timeouts.idle', 'for every entry that has none']
   },
   {
-    ...unsupported('a request that is too long is a failure in this version', 'context_window_fallbacks'),
-    ...unsupported('a refusal for its content is a failure in this version', 'content_policy_fallbacks'),
+    ...unsupported('a random wait that doubles comes before a retry, or what the upstream asks for', 'retry_after'),
     ...unsupported(
-      'there are no retries in this version; declared fallbacks and entries of the same name are tried',
-      'num_retries retry_after retry_policy model_group_retry_policy max_fallbacks enable_weighted_failover'
+      'which failures are tried again is the same for all: those that may pass in a moment',
+      'retry_policy model_group_retry_policy'
     ),
-    ...unsupported(
-      'there are no cooldowns in this version',
-      'allowed_fails allowed_fails_policy cooldown_time disable_cooldowns'
-    ),
+    ...unsupported('every declared fallback is tried', 'max_fallbacks'),
+    ...unsupported('failures that are the upstream’s own count the same', 'allowed_fails_policy'),
     ...unsupported(
       'state is kept in memory in this version',
       'redis_url redis_host redis_port redis_password redis_db cache_responses cache_kwargs caching_groups client_ttl'
     ),
     ...unsupported('write them into each entry', 'default_litellm_params'),
+    ...unsupported('a provider has no budget', 'provider_budget_config'),
     ...unsupported(
-      'limits are not enforced in this version',
-      'default_max_parallel_requests provider_budget_config optional_pre_call_checks enable_pre_call_checks polling_interval default_priority'
+      'rpm, tpm and max_parallel of an entry are always kept to; a request’s length is judged by the upstream',
+      'optional_pre_call_checks enable_pre_call_checks'
     ),
-    ...unsupported('tags do not choose entries in this version', 'enable_tag_filtering tag_filtering_match_any'),
+    ...unsupported('who waits in line is served in turn', 'polling_interval default_priority'),
     ...unsupported(
-      'other strategies are not there in this version',
-      'routing_strategy_args routing_groups deployment_affinity_ttl_seconds model_group_affinity_config plugins'
+      'there is one strategy for all names, without arguments',
+      'routing_strategy_args routing_groups plugins'
+    ),
+    ...unsupported(
+      'routing.sticky keeps a conversation at one entry',
+      'deployment_affinity_ttl_seconds model_group_affinity_config'
     ),
     ...unsupported('alerts come from the metrics', 'alerting_config'),
     ...unsupported('an entry that is wrong is an error here, always', 'ignore_invalid_deployments'),
     ...unsupported('it has no effect here', 'search_tools guardrail_list set_verbose debug_level'),
     ...unsupported(
-      'routing does not follow health checks in this version',
+      'declare health_check at an entry: one that fails it is left out',
       'enable_health_check_routing health_check_staleness_threshold health_check_ignore_transient_errors'
     )
   }
@@ -51,8 +73,15 @@ export const ROUTER_SETTINGS = rules(
 
 /** Keys of `litellm_settings`. */
 export const LITELLM_SETTINGS = rules(
-  { fallbacks: same('routing.fallbacks', 'the list of maps becomes one map') },
   {
+    fallbacks: same('routing.fallbacks', 'the list of maps becomes one map'),
+    context_window_fallbacks: same('routing.context_fallbacks', 'the list of maps becomes one map'),
+    content_policy_fallbacks: same('routing.content_policy_fallbacks', 'the list of maps becomes one map')
+  },
+  {
+    num_retries: ['routing.retries', RETRIES],
+    allowed_fails: ['routing.cooldown.failures', FAILS],
+    cooldown_time: ['routing.cooldown.for', COOLDOWN],
     default_fallbacks: ['routing.fallbacks', 'becomes the fallbacks of every model that declares none'],
     request_timeout: ['timeouts.total', 'for every entry that has none'],
     json_logs: ['server.logs.format', 'true is `json`'],
@@ -73,13 +102,6 @@ export const LITELLM_SETTINGS = rules(
       'upstreams are reached over IPv4 and IPv6, and every certificate is checked',
       'force_ipv4 ssl_verify ssl_certificate'
     ),
-    ...unsupported(
-      'there are no retries in this version; declared fallbacks and entries of the same name are tried',
-      'num_retries'
-    ),
-    ...unsupported('a request that is too long is a failure in this version', 'context_window_fallbacks'),
-    ...unsupported('a refusal for its content is a failure in this version', 'content_policy_fallbacks'),
-    ...unsupported('there are no cooldowns in this version', 'allowed_fails cooldown_time'),
     ...unsupported(
       'fields of a request pass as the client sends them; none is dropped',
       'drop_params modify_params add_function_to_prompt'

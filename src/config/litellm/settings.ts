@@ -1,21 +1,10 @@
 import { child, type LocatedEntry, type LocatedMap, mapAt, plain, scalarAt, textOf } from '../located.ts'
 import type { Path } from '../problem.ts'
 import { isNull, numberOf, put } from './place.ts'
-import type { Ledger } from './report.ts'
+import { ROUTING_READERS } from './routing.ts'
 import { misspelt, type Rules } from './rules.ts'
 import { PASS_THROUGH } from './setting-keys.ts'
-
-export interface SettingsContext {
-  readonly ledger: Ledger
-  /** Our configuration, as far as it is made. */
-  readonly root: LocatedMap
-  /** The entries that came from LiteLLM's: they take the deadlines that hold for all. */
-  readonly entries: readonly LocatedMap[]
-  /** Names and globs that model_list declares. */
-  readonly names: ReadonlySet<string>
-}
-
-type Reader = (said: LocatedEntry, path: Path, context: SettingsContext) => void
+import type { Reader, SettingsContext } from './settings-context.ts'
 
 /** Reads one of LiteLLM's settings sections by its table. */
 export function adoptSettings(section: LocatedMap, path: Path, table: Rules, context: SettingsContext): void {
@@ -29,11 +18,11 @@ export function adoptSettings(section: LocatedMap, path: Path, table: Rules, con
         near === undefined ? 'LiteLLM has no such setting and would have ignored it' : `did you mean "${near}"?`
       context.ledger.refuse(said.key, where, 'unknown key', hint)
     } else if (isNull(said.node)) continue
-    else if (rule.fit !== 'unsupported' && reader !== undefined) reader(said, where, context)
+    else if (rule.fit !== 'unsupported' && reader !== undefined) reader(said, where, { ...context, rule })
     else {
       context.ledger.note(said.key, where, rule.fit, rule.reason)
       if (rule.fit === 'unsupported' || rule.to === undefined || rule.to === '') continue
-      if (rule.to.startsWith('timeouts.')) forEveryEntry(said, rule.to, context)
+      if (rule.to.startsWith('timeouts.') || rule.to === 'max_parallel') forEveryEntry(said, rule.to, context)
       else put(context.root, rule.to.split('.'), said.key, said.node)
     }
   }
@@ -47,19 +36,12 @@ function forEveryEntry({ key, node }: LocatedEntry, to: string, { entries }: Set
 
 /** Settings that take more than being moved. */
 const READERS: Readonly<Record<string, Reader>> = {
-  fallbacks: adoptFallbacks,
+  ...ROUTING_READERS,
   default_fallbacks: (said, path, { ledger, root }) => {
     ledger.note(said.key, path, 'approximate', 'becomes the fallbacks of every model that declares none')
     put(root, ['routing', 'fallbacks', '*'], said.key, said.node)
   },
   model_group_alias: adoptAliases,
-  routing_strategy: (said, path, { ledger }) => {
-    const known = textOf(said.node) === 'simple-shuffle'
-    const reason = known
-      ? 'what `weighted` does'
-      : 'only simple-shuffle is there in this version: load is shared by weight'
-    ledger.note(said.key, path, known ? 'exact' : 'unsupported', reason)
-  },
   callbacks: adoptCallbacks,
   success_callback: adoptCallbacks,
   failure_callback: adoptCallbacks,
@@ -76,32 +58,6 @@ const READERS: Readonly<Record<string, Reader>> = {
     put(root, ['server', 'body_limit'], said.key, scalarAt(said.node.spot, Math.floor(megabytes * 1024 * 1024)))
   },
   pass_through_endpoints: adoptPassThrough
-}
-
-/** `[{a: [b]}, {c: [d]}]` → `{a: [b], c: [d]}`. */
-function adoptFallbacks(said: LocatedEntry, path: Path, { ledger, root, names }: SettingsContext): void {
-  if (said.node.kind !== 'list')
-    return ledger.refuse(said.node.spot, path, 'must be a list of maps, such as [{gpt-4o: [claude-sonnet-4-5]}]')
-  for (const [index, rule] of said.node.items.entries()) {
-    const where = [...path, index]
-    if (rule.kind !== 'map') {
-      ledger.refuse(rule.spot, where, 'must be a map of one name to a list of names')
-      continue
-    }
-    for (const [name, { key, node }] of rule.entries) {
-      if (!names.has(name) && name !== '*') {
-        ledger.note(
-          key,
-          [...where, name],
-          'unsupported',
-          'no entry of model_list has this name; a rule is declared for the name of an entry'
-        )
-        continue
-      }
-      ledger.note(key, [...where, name], 'exact', 'routing.fallbacks')
-      put(root, ['routing', 'fallbacks', name], key, node)
-    }
-  }
 }
 
 function adoptAliases(said: LocatedEntry, path: Path, { ledger, root }: SettingsContext): void {

@@ -7,6 +7,8 @@ export interface Share {
   readonly by: 'weight' | 'rpm' | 'tpm' | undefined
   /** Undefined when nothing sets the entry apart. */
   readonly weight: number | undefined
+  /** Ours: a whole number, and 0 for the first. */
+  readonly order: number
 }
 
 /** So small that everything else is tried before it, and still more than nothing: a spare serves when the others fail. */
@@ -27,13 +29,15 @@ export function readShares(items: readonly Located[]): Map<LocatedMap, Share> {
 function sharesOf(group: readonly LocatedMap[]): [LocatedMap, Share][] {
   const orderOf = (params: LocatedMap): number => numberOf(child(params, 'order')) ?? Number.POSITIVE_INFINITY
   const orders = [...new Set(group.map(orderOf))].sort((a, b) => a - b)
+  const said = orders.filter(order => order !== Number.POSITIVE_INFINITY)
+  const areOurs = said.every(order => Number.isSafeInteger(order) && order >= 0)
   return orders.flatMap((order, tier) => {
     const members = group.filter(params => orderOf(params) === order)
     const by = (['weight', 'rpm', 'tpm'] as const).find(key => numberOf(child(members[0], key)) !== undefined)
+    const ours = !areOurs ? tier : order === Number.POSITIVE_INFINITY ? (said.at(-1) ?? -1) + 1 : order
     return members.map((params): [LocatedMap, Share] => {
-      const own = by === undefined ? 1 : (numberOf(child(params, by)) ?? 0)
-      const weight = (own === 0 ? SPARE : own) * SPARE ** tier
-      return [params, { by, weight: by === undefined && tier === 0 ? undefined : weight }]
+      const own = by === undefined ? undefined : numberOf(child(params, by)) || SPARE
+      return [params, { by, weight: own, order: ours }]
     })
   })
 }
