@@ -45,6 +45,8 @@ export class Directory {
   readonly #byKey = new Map<string, Set<Entry>>()
   #unknown = new Map<string, number>()
   readonly #lookups = new Map<string, Promise<Caller | Failure>>()
+  /** Whether the store answered when it was last asked. */
+  isReachable = true
   /** Grows with every change: what was read before one is not remembered. */
   #changes = 0
 
@@ -121,6 +123,7 @@ export class Directory {
       const changes = this.#changes
       const at = Date.now()
       const found = await callerOf(queries, credential, this.#digest, at)
+      this.isReachable = !(found instanceof Failure)
       if (found instanceof Failure) return this.#without(print, at, found)
       // Something changed while it was read; what was read may be from before.
       if (changes !== this.#changes) {

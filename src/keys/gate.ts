@@ -1,7 +1,11 @@
-// Who may ask. Without a master key only this machine may, and no page in its browser unless it is named.
+// Who may ask, and for what. Without a master key only this machine may, and no page in its browser unless it is named.
 
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { isIPv6 } from 'node:net'
 import { Failure } from '../chat/failure.ts'
+import { type Caller, LOCAL, MASTER } from './caller.ts'
+import type { Keyring } from './keyring.ts'
+import { versioned } from './routes.ts'
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>
 
@@ -12,7 +16,22 @@ export interface GateSettings {
   /** `auth: none`: the operator said that anybody may ask. */
   readonly open: boolean
   readonly allowedOrigins: ReadonlySet<string>
+  /** Absent: there is no key but the master's. */
+  readonly keyring?: Keyring | undefined
 }
+
+/** Somebody at the door. */
+export interface Visit {
+  readonly headers: Headers
+  /** Empty on routes where no key may stand in the address. */
+  readonly query: string
+  /** Without the query. */
+  readonly path: string
+  readonly remoteAddress: string | undefined
+}
+
+/** A promise only when a key has to be looked up. */
+export type Admission = Caller | Failure | Promise<Caller | Failure>
 
 export class Gate {
   readonly #settings: GateSettings
@@ -25,23 +44,17 @@ export class Gate {
     this.#expected = settings.masterKey === undefined ? undefined : digest(settings.masterKey)
   }
 
-  /** Undefined when the request may go on. */
-  refuse(headers: Headers, query: string, remoteAddress: string | undefined): Failure | undefined {
-    if (this.#expected !== undefined) return this.#refuseKey(credentialOf(headers, query), headers)
-    if (this.#settings.open) return undefined
+  /** Who asks, or why nothing of theirs is done. */
+  admit(visit: Visit): Admission {
+    const { headers, query, remoteAddress } = visit
+    if (this.#expected !== undefined) return this.#holder(credentialOf(headers, query), visit)
+    if (this.#settings.open) return LOCAL
     if (!isLoopbackAddress(remoteAddress)) {
       return unauthenticated(headers, 'Without auth.master_key only this machine is served.', [
         'Set auth.master_key in gateway.yaml, or say `auth: none` if anybody may use it.'
       ])
     }
-    return this.#refusePage(headers)
-  }
-
-  /** Whether whoever asks is the administrator: has the master key or, where there is none, may ask at all. */
-  isMaster(headers: Headers, query: string, remoteAddress: string | undefined): boolean {
-    if (this.#expected === undefined) return this.refuse(headers, query, remoteAddress) === undefined
-    const presented = credentialOf(headers, query)
-    return presented !== undefined && this.#isKey(presented)
+    return this.#refusePage(headers) ?? LOCAL
   }
 
   /** The value for `access-control-allow-origin`, when the page behind a request may read the answer. */
@@ -52,14 +65,21 @@ export class Gate {
     return allowedOrigins.has('*') || allowedOrigins.has(origin) || isLoopbackOrigin(origin) ? origin : undefined
   }
 
-  #refuseKey(presented: string | undefined, headers: Headers): Failure | undefined {
+  #holder(presented: string | undefined, visit: Visit): Admission {
+    const { headers } = visit
     if (presented === undefined) {
       return unauthenticated(headers, 'No key was sent.', ['Send it as `Authorization: Bearer …` or `x-api-key: …`.'])
     }
-    if (this.#isKey(presented)) return undefined
-    return unauthenticated(headers, 'This key is not known here.', [
-      'The gateway’s key is auth.master_key in gateway.yaml.'
-    ])
+    if (this.#isKey(presented)) return MASTER
+    const { keyring } = this.#settings
+    // What is no key by its look need not be looked up.
+    if (keyring === undefined || !/^sk-.{1,500}$/.test(presented)) {
+      return unauthenticated(headers, 'This key is not known here.', [
+        'The gateway’s key is auth.master_key in gateway.yaml.'
+      ])
+    }
+    const found = keyring.find(presented)
+    return found instanceof Promise ? found.then(later => welcome(later, visit)) : welcome(found, visit)
   }
 
   #isKey(presented: string): boolean {
@@ -102,10 +122,45 @@ export function credentialOf(headers: Headers, query: string): string | undefine
   return new URLSearchParams(query).get('key') ?? undefined
 }
 
+/** A key that is known opens nothing when it is blocked, over, used from elsewhere or for something else. */
+function welcome(caller: Caller | Failure, visit: Visit): Caller | Failure {
+  if (caller instanceof Failure) {
+    if (caller.kind !== 'unauthenticated') return caller
+    return unauthenticated(visit.headers, caller.message, caller.details.recommendations ?? [], caller.details.code)
+  }
+  const { blocked, expires, ipRanges, routes } = caller
+  if (blocked !== undefined) {
+    const whose = blocked === 'key' ? 'This key' : `The ${blocked} of this key`
+    return unauthenticated(visit.headers, `${whose} is blocked.`, ['An administrator can unblock it.'], 'key_blocked')
+  }
+  if (expires <= Date.now()) {
+    const at = new Date(expires).toISOString()
+    return unauthenticated(visit.headers, `This key expired at ${at}.`, ['Ask for another one.'], 'key_expired')
+  }
+  if (ipRanges !== undefined && !isWithin(ipRanges, visit.remoteAddress)) {
+    return new Failure('forbidden', 'This key may not be used from this address.', { code: 'ip_not_allowed' })
+  }
+  if (routes !== undefined && !routes.has(versioned(visit.path))) {
+    return new Failure('forbidden', 'This key may not be used on this route.', { code: 'route_not_allowed' })
+  }
+  return caller
+}
+
+function isWithin(ranges: NonNullable<Caller['ipRanges']>, address: string | undefined): boolean {
+  if (address === undefined) return false
+  const plain = address.replace(/^::ffff:(?=\d+\.)/, '')
+  return ranges.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')
+}
+
 /** Claude Code tries a 401 ten times before it tells its user; a 403 is told at once. */
-function unauthenticated(headers: Headers, message: string, recommendations: readonly string[]): Failure {
+function unauthenticated(
+  headers: Headers,
+  message: string,
+  recommendations: readonly string[],
+  code?: string
+): Failure {
   const status = CLAUDE_CODE.test(String(headers['user-agent'])) ? { status: 403 } : {}
-  return new Failure('unauthenticated', message, { recommendations, ...status })
+  return new Failure('unauthenticated', message, { recommendations, ...status, ...(code !== undefined && { code }) })
 }
 
 function digest(secret: string): Buffer {

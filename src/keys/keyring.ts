@@ -5,6 +5,7 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Failure } from '../chat/failure.ts'
+import type { Change } from '../store/changes.ts'
 import type { StoreLog } from '../store/database.ts'
 import { touchKeys } from '../store/keys.ts'
 import type { Store } from '../store/store.ts'
@@ -56,6 +57,13 @@ export class Keyring {
     return this.#store
   }
 
+  /** For `/health`. */
+  get state(): 'disabled' | 'opening' | 'unreachable' | 'healthy' {
+    if (this.#opening === undefined) return 'disabled'
+    if (this.#store !== undefined) return this.#directory.isReachable ? 'healthy' : 'unreachable'
+    return this.#failure === undefined ? 'opening' : 'unreachable'
+  }
+
   /** Why there is no store. */
   get problem(): Failure {
     const message = this.#failure?.message ?? 'The database of keys is being opened.'
@@ -66,6 +74,11 @@ export class Keyring {
   onOpen(listener: (store: Store) => void): void {
     if (this.#store === undefined) this.#whenOpen.push(listener)
     else listener(this.#store)
+  }
+
+  /** What this gateway has just changed itself: whoever did it need not wait until the database tells. */
+  forget(change: Change | 'all'): void {
+    this.#directory.forget(change)
   }
 
   find(credential: string): Caller | Failure | Promise<Caller | Failure> {

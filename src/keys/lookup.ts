@@ -152,7 +152,7 @@ function blockOf({ scope, entity }: Binding): Caller['blocked'] {
 }
 
 /** Addresses and ranges (`10.0.0.0/8`); what is neither is refused when it is written. */
-export function rangesOf(allowed: readonly string[]): BlockList | undefined {
+function rangesOf(allowed: readonly string[]): BlockList | undefined {
   if (allowed.length === 0) return undefined
   const ranges = new BlockList()
   for (const range of allowed) {

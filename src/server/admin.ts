@@ -44,10 +44,17 @@ export function adminRoutes(app: FastifyInstance, gateway: Gateway, controls: Co
     const explained = explain(gateway.runtime, model)
     return explained instanceof Failure ? sendFailure(reply, explained, 'openai-chat') : explained
   })
+}
+
+/** What became of a call, for whoever made it. */
+export function callRoutes(app: FastifyInstance, gateway: Gateway): void {
   app.get('/calls/:id', (request, reply) => {
     const { id } = request.params as { id: string }
     const record = gateway.calls.get(id)
-    if (record === undefined) {
+    const { admitted } = request
+    const isOwn = !(admitted instanceof Failure) && (admitted?.master === true || admitted?.id === record?.keyId)
+    // Of others' calls nobody hears that they are there.
+    if (record === undefined || !isOwn) {
       return sendFailure(
         reply,
         new Failure('not-found', 'No such call here: it is not settled yet, or older than the last thousand.'),

@@ -1,8 +1,10 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import { Failure } from '../chat/failure.ts'
 import type { Gateway } from '../exchange/gateway.ts'
-import { adminRoutes, type Controls } from './admin.ts'
-import { Doors } from './doors.ts'
+import type { Keyring } from '../keys/keyring.ts'
+import { managementRoutes } from './admin/routes.ts'
+import { adminRoutes, type Controls, callRoutes } from './admin.ts'
+import { Doors, masterOnly } from './doors.ts'
 import { dialectOfPath } from './endpoints.ts'
 import { listingRoutes } from './listing.ts'
 import { modelRoutes } from './models.ts'
@@ -14,8 +16,8 @@ import { sendFailure } from './reply.ts'
 const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 
 /** The gateway's HTTP side. It does not listen, so tests may inject. */
-export function createApp(gateway: Gateway, controls: Controls): FastifyInstance {
-  const doors = new Doors(gateway)
+export function createApp(gateway: Gateway, controls: Controls, keyring?: Keyring): FastifyInstance {
+  const doors = new Doors(gateway, keyring)
   const app = Fastify({
     // One line a request is written when it is settled; Fastify's own two would double it.
     logger: false,
@@ -28,6 +30,7 @@ export function createApp(gateway: Gateway, controls: Controls): FastifyInstance
     requestTimeout: 300_000,
     forceCloseConnections: 'idle'
   })
+  app.decorateRequest('admitted', undefined)
   // Model and provider routes read bodies their own way. Nothing else looks at one, so it is neither held nor parsed.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_, payload, done) => {
@@ -70,18 +73,27 @@ export function createApp(gateway: Gateway, controls: Controls): FastifyInstance
       const path = request.url.split('?', 1)[0] ?? ''
       // Gemini's clients may put their key into the query, and list models below both prefixes.
       const query = /^\/v1(beta)?\/models/.test(path) ? request.url.slice(path.length) : ''
-      const failure = doors.refuse(request.raw, query)
-      if (failure !== undefined) return sendFailure(reply, failure, dialectOfPath(path))
+      const admitted = await doors.admit(request.raw, query)
+      if (admitted instanceof Failure) return sendFailure(reply, admitted, dialectOfPath(path))
+      request.admitted = admitted
       const extra = doors.extraHeaders(request.raw)
       for (let index = 0; index + 1 < extra.length; index += 2) reply.header(extra[index] ?? '', extra[index + 1] ?? '')
       return undefined
     })
     listingRoutes(scope, gateway)
-    adminRoutes(scope, gateway, controls)
+    callRoutes(scope, gateway)
+    managementRoutes(scope, gateway, keyring)
+    scope.register(async inner => {
+      inner.addHook('onRequest', async (request, reply) => {
+        const refused = masterOnly(request.admitted)
+        return refused === undefined ? undefined : sendFailure(reply, refused, 'openai-chat')
+      })
+      adminRoutes(inner, gateway, controls)
+    })
   })
   // Open to anybody who can connect: probes and scrapers carry no key, and nothing here is a secret.
   app.register(async scope => {
-    observeRoutes(scope, gateway, controls)
+    observeRoutes(scope, gateway, controls, keyring)
     openApiRoutes(scope)
   })
   return app

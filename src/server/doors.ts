@@ -2,26 +2,34 @@ import type { IncomingMessage } from 'node:http'
 import { Failure } from '../chat/failure.ts'
 import type { Gateway } from '../exchange/gateway.ts'
 import type { Runtime } from '../exchange/runtime.ts'
-import { Gate } from '../keys/gate.ts'
+import type { Caller } from '../keys/caller.ts'
+import { type Admission, Gate } from '../keys/gate.ts'
+import type { Keyring } from '../keys/keyring.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks, or why they may not, once that has been found out. */
+    admitted: Caller | Failure | undefined
+  }
+}
 
 /** Who is let in, under the configuration in force. */
 export class Doors {
   readonly #gateway: Gateway
+  readonly #keyring: Keyring | undefined
   #runtime: Runtime | undefined
   #gate: Gate | undefined
 
-  constructor(gateway: Gateway) {
+  constructor(gateway: Gateway, keyring: Keyring | undefined) {
     this.#gateway = gateway
+    this.#keyring = keyring
   }
 
-  /** Why a request may not go on, if so. */
-  refuse(request: IncomingMessage, query: string): Failure | undefined {
+  /** Who asks, or why their request may not go on. `query` is empty where no key may stand in it. */
+  admit(request: IncomingMessage, query: string): Admission {
     if (this.#gateway.draining) return new Failure('unavailable', 'The gateway is shutting down.', { retryAfter: 5 })
-    return this.#current().refuse(request.headers, query, request.socket?.remoteAddress)
-  }
-
-  isMaster(request: IncomingMessage, query: string): boolean {
-    return this.#current().isMaster(request.headers, query, request.socket?.remoteAddress)
+    const { headers, socket, url = '' } = request
+    return this.#current().admit({ headers, query, path: pathOf(url), remoteAddress: socket?.remoteAddress })
   }
 
   /** Headers of this request's answer that have nothing to do with what it says. */
@@ -40,8 +48,22 @@ export class Doors {
     if (this.#gate === undefined || this.#runtime !== runtime) {
       this.#runtime = runtime
       const { masterKey, allowedOrigins, config } = runtime
-      this.#gate = new Gate({ masterKey, allowedOrigins, open: config.auth === 'none' })
+      if (masterKey !== undefined) this.#keyring?.wake()
+      this.#gate = new Gate({ masterKey, allowedOrigins, open: config.auth === 'none', keyring: this.#keyring })
     }
     return this.#gate
   }
+}
+
+/** What only the administrator may do. */
+export function masterOnly(admitted: Caller | Failure | undefined): Failure | undefined {
+  if (admitted !== undefined && !(admitted instanceof Failure) && admitted.master) return undefined
+  return new Failure('forbidden', 'Only the master key may do this.', { code: 'not_allowed' })
+}
+
+/** Trailing slashes mean nothing to the router. */
+function pathOf(url: string): string {
+  const cut = url.indexOf('?')
+  const path = cut < 0 ? url : url.slice(0, cut)
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
 }

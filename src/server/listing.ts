@@ -1,6 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Failure } from '../chat/failure.ts'
 import type { Gateway } from '../exchange/gateway.ts'
+import { namesFor, refusedModel } from '../exchange/permitted.ts'
+import type { Caller } from '../keys/caller.ts'
 import { sendFailure } from './reply.ts'
 
 interface Listed {
@@ -20,7 +22,7 @@ export function listingRoutes(app: FastifyInstance, gateway: Gateway): void {
   for (const url of ['/v1/models', '/models', '/v1beta/models']) {
     app.get(url, request => {
       const query = request.query as Record<string, string | undefined>
-      const names = gateway.runtime.routes.names(query['return_wildcard_routes'] === 'true')
+      const names = namesFor(callerOf(request), gateway.runtime, query['return_wildcard_routes'] === 'true')
       return LISTS[shapeOf(request)](
         names.map(name => describe(gateway, name)),
         gateway.runtime.loadedAt
@@ -29,10 +31,16 @@ export function listingRoutes(app: FastifyInstance, gateway: Gateway): void {
     app.get(`${url}/*`, (request, reply) => {
       const id = (request.params as { '*': string })['*']
       const resolved = gateway.runtime.routes.resolve(id)
+      const refused = refusedModel(callerOf(request), id, resolved, gateway.runtime)
+      if (refused !== undefined) return sendFailure(reply, refused, DIALECT_OF[shapeOf(request)])
       if (resolved instanceof Failure) return sendFailure(reply, resolved, DIALECT_OF[shapeOf(request)])
       return ITEMS[shapeOf(request)](describe(gateway, id), gateway.runtime.loadedAt)
     })
   }
+}
+
+function callerOf({ admitted }: FastifyRequest): Caller | undefined {
+  return admitted instanceof Failure ? undefined : admitted
 }
 
 function shapeOf(request: FastifyRequest): Shape {

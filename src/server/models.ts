@@ -5,10 +5,11 @@ import { Failure } from '../chat/failure.ts'
 import { Exchange } from '../exchange/exchange.ts'
 import type { Gateway } from '../exchange/gateway.ts'
 import type { Body, Inbound } from '../exchange/inbound.ts'
+import type { Caller } from '../keys/caller.ts'
 import { collectBody } from './body.ts'
 import { HttpClient } from './client.ts'
 import type { Doors } from './doors.ts'
-import { ENDPOINTS, type Endpoint, GEMINI_ACTIONS, GEMINI_PREFIXES } from './endpoints.ts'
+import { dialectOfPath, ENDPOINTS, type Endpoint, GEMINI_ACTIONS, GEMINI_PREFIXES } from './endpoints.ts'
 import { queryWith } from './passthrough/address.ts'
 import { sendFailure } from './reply.ts'
 
@@ -23,13 +24,20 @@ const EMPTY: Body = { chunks: [], length: 0, fields: { found: {}, inside: 0, emp
 /** The routes on which models are asked: raw bytes in, raw bytes out. */
 export function modelRoutes(app: FastifyInstance, gateway: Gateway, doors: Doors): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', ({ raw }, payload, done) => {
-    if (doors.refuse(raw, queryOf(raw.url ?? '')) === undefined)
-      return collectBody(payload, gateway.runtime.bodyLimit, body => done(null, body))
-    // Nothing of a stranger's body is kept. It is read all the same: a client that still writes would miss the answer.
-    payload.resume()
-    finished(payload, () => done(null))
-    return undefined
+  app.addContentTypeParser('*', (request, payload, done) => {
+    const proceed = (admitted: Caller | Failure) => {
+      request.admitted = admitted
+      if (!(admitted instanceof Failure))
+        return collectBody(payload, gateway.runtime.bodyLimit, body => done(null, body))
+      // Nothing of a stranger's body is kept. It is read all the same: a client that still writes would miss the answer.
+      payload.resume()
+      finished(payload, () => done(null))
+      return undefined
+    }
+    const { raw } = request
+    const admission = doors.admit(raw, keyQuery(raw.url ?? ''))
+    if (admission instanceof Promise) void admission.then(proceed)
+    else proceed(admission)
   })
   for (const endpoint of ENDPOINTS) {
     const asked = askedAt(endpoint)
@@ -66,25 +74,41 @@ function askedAt(endpoint: Endpoint): Asked {
 }
 
 function answer(gateway: Gateway, doors: Doors, request: FastifyRequest, reply: FastifyReply, asked: Asked): void {
+  // Without a body nobody was asked who they are so far.
+  const admission = request.admitted ?? doors.admit(request.raw, keyQuery(request.raw.url ?? ''))
+  if (!(admission instanceof Promise)) return begin(gateway, doors, request, reply, asked, admission)
+  void admission.then(admitted => begin(gateway, doors, request, reply, asked, admitted))
+}
+
+function begin(
+  gateway: Gateway,
+  doors: Doors,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  asked: Asked,
+  admitted: Caller | Failure
+): void {
   const received = request.body as Body | Failure | undefined
   const { raw } = request
   const query = queryOf(raw.url ?? '')
   const body = received === undefined || received instanceof Failure ? EMPTY : received
   const fields = body.fields.found
   const model = asked.model ?? fields['model']?.value
+  const caller = admitted instanceof Failure ? undefined : admitted
   const inbound: Inbound = {
     id: randomUUID(),
     endpoint: asked.endpoint,
     dialect: asked.dialect,
     operation: asked.operation,
     body,
-    model: typeof model === 'string' ? model : undefined,
+    model: typeof model === 'string' ? (caller?.aliases.get(model) ?? model) : undefined,
     stream: asked.stream ?? fields['stream']?.value === true,
     action: asked.action,
     // Gemini's clients put their key there, and others may by mistake; the upstream gets ours.
     query: query === '' ? query : queryWith(query, { key: undefined }),
     headers: raw.headers,
-    trace: raw.headers['x-gateway-trace'] === '1' && doors.isMaster(raw, asked.dialect === 'gemini' ? query : ''),
+    trace: raw.headers['x-gateway-trace'] === '1' && caller?.master === true,
+    ...(caller !== undefined && { caller }),
     receivedAt: performance.now()
   }
   reply.hijack()
@@ -96,8 +120,7 @@ function answer(gateway: Gateway, doors: Doors, request: FastifyRequest, reply: 
   client.waiter = exchange
   reply.raw.on('close', () => exchange.abandon())
   exchange.start(
-    doors.refuse(raw, asked.dialect === 'gemini' ? query : '') ??
-      problemWith(received, fields['model']?.value, fields['stream']?.value)
+    admitted instanceof Failure ? admitted : problemWith(received, fields['model']?.value, fields['stream']?.value)
   )
 }
 
@@ -109,6 +132,11 @@ function problemWith(received: Body | Failure | undefined, model: unknown, strea
   if (stream !== undefined && stream !== null && typeof stream !== 'boolean')
     return new Failure('invalid-request', '`stream` must be true or false.', { field: 'stream' })
   return undefined
+}
+
+/** A key may stand in the address on Gemini's routes alone. */
+function keyQuery(url: string): string {
+  return dialectOfPath(url) === 'gemini' ? queryOf(url) : ''
 }
 
 function queryOf(url: string): string {

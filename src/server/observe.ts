@@ -1,10 +1,16 @@
 import type { FastifyInstance } from 'fastify'
 import type { Gateway } from '../exchange/gateway.ts'
+import type { Keyring } from '../keys/keyring.ts'
 import type { Controls } from './admin.ts'
 import { VERSION } from './version.ts'
 
 /** What probes, scrapers and people look at. */
-export function observeRoutes(app: FastifyInstance, gateway: Gateway, controls: Controls): void {
+export function observeRoutes(
+  app: FastifyInstance,
+  gateway: Gateway,
+  controls: Controls,
+  keyring: Keyring | undefined
+): void {
   app.get('/', () => ({
     name: 'sluice',
     version: VERSION,
@@ -31,11 +37,11 @@ export function observeRoutes(app: FastifyInstance, gateway: Gateway, controls: 
       .code(ready ? 200 : 503)
       .send({ status: ready ? 'ready' : 'draining', generation: gateway.runtime.generation, config })
   })
-  app.get('/health', () => health(gateway))
+  app.get('/health', () => health(gateway, keyring))
   app.get('/metrics', async (_, reply) => reply.type(gateway.metrics.contentType).send(await gateway.metrics.render()))
 }
 
-function health(gateway: Gateway): object {
+function health(gateway: Gateway, keyring: Keyring | undefined): object {
   const { runtime } = gateway
   const now = performance.now()
   const backends = runtime.targets.map(({ name, provider, origin, state, maxParallel }) => {
@@ -60,7 +66,11 @@ function health(gateway: Gateway): object {
     uptime_seconds: Math.round((Date.now() - gateway.startedAt) / 1000),
     inflight: gateway.metrics.inflight,
     generation: runtime.generation,
-    components: { gateway: gateway.draining ? 'draining' : 'healthy', database: 'disabled', redis: 'disabled' },
+    components: {
+      gateway: gateway.draining ? 'draining' : 'healthy',
+      database: keyring?.state ?? 'disabled',
+      redis: 'disabled'
+    },
     backends
   }
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { ADMIN_ROUTES } from './admin/routes.ts'
 import { ENDPOINTS, GEMINI_ACTIONS, GEMINI_PREFIXES } from './endpoints.ts'
 import { PROVIDER_PATHS } from './passthrough/routes.ts'
 import { VERSION } from './version.ts'
@@ -62,6 +63,10 @@ function openApi(): object {
       responses: { 200: { description: 'In force' }, 422: { description: 'Refused; the old one goes on' } }
     }
   }
+  for (const { method, path, summary } of ADMIN_ROUTES) {
+    const name = path.replace(/:(\w+)/, '{$1}')
+    paths[name] = { ...paths[name], [method.toLowerCase()]: manages(method, name, summary) }
+  }
   return {
     openapi: '3.1.0',
     info: { title: 'Sluice', version: VERSION, description: 'An LLM gateway that one YAML file declares.' },
@@ -74,6 +79,14 @@ function openApi(): object {
     security: [{ bearer: [] }, { apiKey: [] }, {}],
     paths
   }
+}
+
+/** In LiteLLM's shapes, which its own documents tell field by field. */
+function manages(method: string, path: string, summary: string): Operation {
+  const [, name] = /\{(\w+)\}/.exec(path) ?? []
+  const parameters = name === undefined ? [] : [{ name, in: 'path', required: true, schema: { type: 'string' } }]
+  const body = method === 'GET' ? {} : { requestBody: JSON_BODY }
+  return { summary, tags: ['admin'], parameters, ...body, responses: { 200: { description: 'OK' }, default: FAILURE } }
 }
 
 const PATH = { name: 'path', in: 'path', required: true, schema: { type: 'string' } }

@@ -183,7 +183,7 @@ export async function deleteEntities<Item extends Entity>(
 }
 
 export type Filter<Item> = Writable<
-  Pick<Item, Extract<keyof Item, 'alias' | 'blocked' | 'userId' | 'teamId' | 'organizationId' | 'planId'>>
+  Pick<Item, Extract<keyof Item, 'alias' | 'blocked' | 'email' | 'userId' | 'teamId' | 'organizationId' | 'planId'>>
 > & {
   /** A part of the id or the alias, in any case. */
   readonly search?: string | undefined

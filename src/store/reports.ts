@@ -117,8 +117,11 @@ function readSum(row: Row): Sum {
   }
 }
 
-/** What scopes have spent in all, as LiteLLM shows beside each. */
-export async function totalSpend(queries: Queries, scopes: readonly Scope[]): Promise<readonly bigint[] | Failure> {
+/** What scopes have spent in all, as LiteLLM shows beside each; `all` is everybody. */
+export async function totalSpend(
+  queries: Queries,
+  scopes: readonly { readonly kind: ScopeKind | 'all'; readonly id: string }[]
+): Promise<readonly bigint[] | Failure> {
   const rows = await queries.query(
     `select coalesce(cost_nano, 0) as spent from jsonb_to_recordset($1::jsonb) as asked (place bigint, kind text, id text)
      left join sluice.spend_counters on scope_kind = kind and scope_id = asked.id and model = '' and grain = 'total'

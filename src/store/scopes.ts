@@ -1,7 +1,7 @@
 // Everything beside keys that spends and is limited. The functions of `entity.ts` take a shape of these.
 
-import type { Failure } from '../chat/failure.ts'
-import type { Database } from './database.ts'
+import { Failure } from '../chat/failure.ts'
+import type { Queries } from './database.ts'
 import { deleteEntities, ENTITY_COLUMNS, type Entity, readEntity, type Shape } from './entity.ts'
 import { deleteKeysOf } from './keys.ts'
 import { textOrNull } from './values.ts'
@@ -93,20 +93,18 @@ export const CUSTOMERS: Shape<Customer> = {
   })
 }
 
-/** With their keys: one that outlived its team would go on without the team's limits. */
-export function deleteTeams(database: Database, ids: readonly string[]): Promise<readonly Team[] | Failure> {
-  return database.transaction(async queries => {
-    await deleteKeysOf(queries, 'team_id', ids)
-    return deleteEntities(queries, TEAMS, ids)
-  })
+/** With their keys: one that outlived its team would go on without the team's limits. In a transaction of whoever calls. */
+export async function deleteTeams(queries: Queries, ids: readonly string[]): Promise<readonly Team[] | Failure> {
+  const failure = await deleteKeysOf(queries, 'team_id', ids)
+  return failure ?? deleteEntities(queries, TEAMS, ids)
 }
 
-export function deleteUsers(database: Database, ids: readonly string[]): Promise<readonly User[] | Failure> {
-  return database.transaction(async queries => {
-    await deleteKeysOf(queries, 'user_id', ids)
-    await queries.query('delete from sluice.members where user_id in (select jsonb_array_elements_text($1::jsonb))', [
-      ids
-    ])
-    return deleteEntities(queries, USERS, ids)
-  })
+export async function deleteUsers(queries: Queries, ids: readonly string[]): Promise<readonly User[] | Failure> {
+  const failure = await deleteKeysOf(queries, 'user_id', ids)
+  if (failure !== undefined) return failure
+  const left = await queries.query(
+    'delete from sluice.members where user_id in (select jsonb_array_elements_text($1::jsonb))',
+    [ids]
+  )
+  return left instanceof Failure ? left : deleteEntities(queries, USERS, ids)
 }

@@ -3,9 +3,11 @@ import { finished } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Failure } from '../../chat/failure.ts'
 import { DIALECTS } from '../../dialects/index.ts'
+import { ownerOf } from '../../exchange/account.ts'
 import type { Gateway, Running } from '../../exchange/gateway.ts'
 import type { AttemptRecord, CallRecord } from '../../exchange/record.ts'
 import type { Runtime } from '../../exchange/runtime.ts'
+import type { Caller } from '../../keys/caller.ts'
 import { dialectOfPath } from '../endpoints.ts'
 import type { Destination } from './destination.ts'
 
@@ -20,6 +22,7 @@ export class Passage implements Running {
   readonly id = randomUUID()
   readonly runtime: Runtime
   readonly endpoint: string
+  caller: Caller | undefined
   destination: Destination | undefined
   /** What went wrong, where the connection only knows that it was given up. */
   problem: Failure | undefined
@@ -163,6 +166,7 @@ export class Passage implements Running {
       id: this.id,
       at: Date.now(),
       endpoint,
+      ...ownerOf(this.caller),
       stream: this.#stream,
       model: destination?.asked?.slice(0, 200),
       route: destination?.route,

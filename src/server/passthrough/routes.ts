@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Agent } from 'undici'
 import { Failure } from '../../chat/failure.ts'
 import type { Gateway } from '../../exchange/gateway.ts'
+import { refusedModel } from '../../exchange/permitted.ts'
 import type { WireHeaders } from '../../lib/wire.ts'
 import type { Doors } from '../doors.ts'
 import { splitUrl } from './address.ts'
@@ -54,8 +55,11 @@ export function passthroughRoutes(app: FastifyInstance, gateway: Gateway, doors:
     passages.set(request.raw, passage)
     const extra = doors.extraHeaders(request.raw)
     for (let index = 0; index + 1 < extra.length; index += 2) reply.header(extra[index] ?? '', extra[index + 1] ?? '')
-    const failure = doors.refuse(request.raw, splitUrl(request.url).query)
-    return failure === undefined ? undefined : passage.fail(failure)
+    const admitted = await doors.admit(request.raw, splitUrl(request.url).query)
+    if (admitted instanceof Failure) return passage.fail(admitted)
+    passage.caller = admitted
+    // The gateway may have been stopped, or the client gone, while the key was looked up.
+    return passage.over ? passage.drop() : undefined
   })
   app.addHook('preClose', async () => sockets.leave())
   app.addHook('onClose', async () => agent.destroy())
@@ -120,6 +124,8 @@ async function prepare(
       ? await providerDestination(passage.runtime, raw, hasBody)
       : declaredDestination(passage.runtime, name, raw.url ?? '')
   if (destination instanceof Failure) return passage.fail(destination)
+  const refused = refusedDestination(passage, destination)
+  if (refused !== undefined) return passage.fail(refused)
   // The gateway may have been stopped, or the client gone, while the body came in.
   if (passage.over) return passage.drop()
   passage.destination = destination
@@ -127,6 +133,17 @@ async function prepare(
   else request.body = hasBody ? bodyOf(passage, raw, destination, bodyLimit) : undefined
   passage.begin(destination)
   return undefined
+}
+
+/** Where no model is named, a key that may use certain models alone needs the route among those it may use. */
+function refusedDestination({ caller, runtime }: Passage, { asked }: Destination): Failure | undefined {
+  if (caller === undefined || caller.models.length === 0) return undefined
+  if (asked !== undefined) return refusedModel(caller, asked, runtime.routes.resolve(asked), runtime)
+  if (caller.routes !== undefined) return undefined
+  return new Failure('forbidden', 'This key may use certain models alone, and this route names none.', {
+    code: 'route_not_allowed',
+    recommendations: ['An administrator can list the route in `allowed_routes` of the key.']
+  })
 }
 
 function bodyOf(passage: Passage, raw: IncomingMessage, { held }: Destination, limit: number): NodeJS.ReadableStream {
