@@ -1,30 +1,30 @@
 import { Failure } from '../chat/failure.ts'
 import type { Usage } from '../chat/usage.ts'
 import { byteLength } from '../lib/splice.ts'
-import type { WireHeaders, WireRequest } from '../lib/wire.ts'
+import type { WireHeaders } from '../lib/wire.ts'
 import type { Resolved } from '../routing/routes.ts'
 import { type Target, upstreamModel } from '../routing/target.ts'
-import { Call } from '../upstream/call.ts'
 import { accountOf } from './account.ts'
 import { conversationOf, tagsOf, tokensOf } from './ask.ts'
 import { Attempt, type AttemptOwner, type ErrorAnswer } from './attempt.ts'
+import { Attempts } from './attempts.ts'
 import { Delivery, type DeliveryOwner } from './delivery.ts'
 import type { Gateway, Running } from './gateway.ts'
 import { upstreamHeaders } from './headers.ts'
-import { Heartbeat, type Patient } from './heartbeat.ts'
+import type { Patient } from './heartbeat.ts'
 import { type Ended, Hooked, type HookedAttempt } from './hooked.ts'
 import type { Client, Inbound } from './inbound.ts'
 import { Ladder, type Step, waitedInVain } from './ladder.ts'
-import { learn } from './learn.ts'
 import { ownHeaders } from './own-headers.ts'
+import { Patience } from './patience.ts'
 import { refusedModel } from './permitted.ts'
 import { type Known, Preparation, type Prepared } from './prepare.ts'
 import { advised, isModelMissing } from './recommend.ts'
-import type { AttemptRecord, CallRecord } from './record.ts'
+import type { CallRecord } from './record.ts'
 import type { Runtime } from './runtime.ts'
 import { count } from './settle.ts'
 import { type Candidate, candidatesOf, renderTrace } from './trace.ts'
-import { Wait, type Waiter } from './wait.ts'
+import type { Wait, Waiter } from './wait.ts'
 
 /** One request, from the body's last byte to the settled account. Nothing here waits: events drive it. */
 export class Exchange implements AttemptOwner, Running, Waiter, Patient, DeliveryOwner {
@@ -36,27 +36,16 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
   readonly #delivery: Delivery
   #resolved: Resolved | undefined
   #ladder: Ladder | undefined
-  /** What it waits for, while no attempt is under way. */
-  #wait: Wait | undefined
-  #waited = 0
-  #attempt: Attempt | undefined
-  /** The attempt holds a slot of its target. */
-  #open = false
-  /** The attempt finds out whether a target that was left out works again. */
-  #probe = false
-  #call: Call | undefined
+  readonly #attempts: Attempts
+  readonly #patience: Patience
   #hooked: Hooked | undefined
   #model = ''
-  #attempts: AttemptRecord[] = []
   /** Who could have served it; kept for those who ask for a trace alone. */
   #candidates: readonly Candidate[] | undefined
   /** The last failure, with the upstream's own words for it. */
   #lastFailure: Failure | undefined
   #lastAnswer: ErrorAnswer | undefined
   #dropped: readonly string[] = []
-  /** Attempts that went out. */
-  #sent = 0
-  #heart: Heartbeat | undefined
   #over = false
   #overhead = 0
 
@@ -65,6 +54,8 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     this.#runtime = runtime
     this.#inbound = inbound
     this.#preparation = new Preparation(inbound, gateway.stored)
+    this.#attempts = new Attempts(gateway.deadlines)
+    this.#patience = new Patience(this, inbound.stream, gateway.deadlines)
     this.#delivery = new Delivery(client, inbound, this.#preparation, this)
     gateway.metrics.inflight++
     gateway.running.add(this)
@@ -110,36 +101,29 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
   #climb(ladder: Ladder, first: Step): void {
     for (let step = first; ; ) {
       if (step.kind === 'fail') return this.#giveUp(step.failure)
-      if (step.kind !== 'try') return this.#pause(step)
+      if (step.kind === 'queue') return this.#patience.wait(step.target, true, this.#runtime.rules.queueWait)
+      if (step.kind === 'pause') return this.#patience.wait(step.target, false, step.milliseconds)
       const failure = this.#try(step.target, step.resolved)
       if (failure === undefined) return
-      this.#lastFailure = failure
-      this.#lastAnswer = undefined
-      step = ladder.failed(step.target, failure, performance.now())
+      step = this.#remember(ladder, step.target, failure)
     }
   }
 
-  /** Nothing is under way and the client has seen nothing: whoever keeps it patient does so from here. */
-  #pause(step: Extract<Step, { target: Target }> & { readonly kind: 'pause' | 'queue' }): void {
-    const queued = step.kind === 'queue'
-    const milliseconds = queued ? this.#runtime.rules.queueWait : step.milliseconds
-    this.#watchOver(step.target)
-    this.#wait = new Wait(this, step.target, queued, milliseconds, this.#gateway.deadlines)
-    this.#waited -= performance.now()
+  /** How it failed, in the upstream's own words where there are any; and what is next. */
+  #remember(ladder: Ladder, target: Target, failure: Failure, answer?: ErrorAnswer): Step {
+    this.#lastFailure = failure
+    this.#lastAnswer = answer
+    return ladder.failed(target, failure, performance.now())
   }
 
   waited(wait: Wait, over: 'slot' | 'time'): void {
     const ladder = this.#ladder
     if (this.#over || ladder === undefined) return
     const now = performance.now()
-    this.#wait = undefined
-    this.#waited += now
     if (over === 'slot') return this.#climb(ladder, ladder.next(now))
     if (!wait.queued) return this.#climb(ladder, ladder.again(wait.target, now))
     const failure = waitedInVain(wait.target, wait.milliseconds)
-    this.#lastFailure = failure
-    this.#lastAnswer = undefined
-    this.#climb(ladder, ladder.failed(wait.target, failure, now))
+    this.#climb(ladder, this.#remember(ladder, wait.target, failure))
   }
 
   /** Undefined when it is under way; else why this target cannot take the request at all. */
@@ -152,11 +136,12 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     const model = upstreamModel(target, resolved.asked, resolved.captured)
     const attempt = this.#hooked?.at(target, model)
     if (!(attempt instanceof Promise)) return this.#tryHooked(target, model, attempt)
-    this.#watchOver(target)
+    this.#patience.watchOver(target)
     void attempt.then(later => {
       if (this.#over) return
       const failure = this.#tryHooked(target, model, later)
-      if (failure !== undefined) this.#missed(target, failure)
+      const ladder = this.#ladder
+      if (failure !== undefined && ladder !== undefined) this.#climb(ladder, this.#remember(ladder, target, failure))
     })
     return undefined
   }
@@ -173,15 +158,6 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     if ('surface' in prepared) this.#send(target, prepared, attempt)
     else this.#tell(prepared)
     return undefined
-  }
-
-  /** A try ended before it began. */
-  #missed(target: Target, failure: Failure): void {
-    const ladder = this.#ladder
-    if (ladder === undefined) return
-    this.#lastFailure = failure
-    this.#lastAnswer = undefined
-    this.#climb(ladder, ladder.failed(target, failure, performance.now()))
   }
 
   /** A hook has answered, or refused. */
@@ -210,43 +186,13 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     const bodyLength = byteLength(body)
     if (body.length > 1) headers.push('content-length', String(bodyLength))
     const checksEnd = inbound.operation === 'chat' || inbound.operation === 'completions'
-    this.#watchOver(target)
+    this.#patience.watchOver(target)
     const attempt = new Attempt({ target, surface, stream: inbound.stream, checksEnd, translation }, this)
-    this.#attempt = attempt
-    this.#open = true
-    this.#probe = target.state.take(this.#tokensAt(target), attempt.startedAt)
-    this.#sent++
-    if (this.#attempts.length === 0) this.#overhead = attempt.startedAt - inbound.receivedAt
-    const request = {
-      method: 'POST',
-      path: surface.base + path,
-      headers,
-      body,
-      bodyLength
-    }
+    if (this.#attempts.sent === 0) this.#overhead = attempt.startedAt - inbound.receivedAt
+    this.#attempts.start(attempt, this.#ladder?.ask.tokens ?? 0)
+    const request = { method: 'POST', path: surface.base + path, headers, body, bodyLength }
     const sending = { operation: inbound.operation, model: this.#model }
-    const finished = surface.finish?.(request, sending) ?? request
-    if (finished instanceof Promise)
-      void finished.then(
-        ready => this.#dispatch(attempt, ready),
-        error => this.failed(new Failure('bug', 'A request could not be signed.', { cause: error }))
-      )
-    else this.#dispatch(attempt, finished)
-  }
-
-  /** Nothing goes out when it could not be signed, or when the client left while a token was fetched for it. */
-  #dispatch(attempt: Attempt, request: WireRequest | Failure): void {
-    if (this.#attempt !== attempt || this.#over) return
-    if (request instanceof Failure) return this.failed(request)
-    const { wire, place, timeouts } = attempt.target
-    const call = new Call(wire, request, place, timeouts, this.#gateway.deadlines, attempt)
-    // A failure at once has already moved on to another attempt, or ended the exchange.
-    if (this.#attempt === attempt && !this.#over) this.#call = call
-    else call.abort()
-  }
-
-  #tokensAt(target: Target): number {
-    return target.tpm === undefined ? 0 : (this.#ladder?.ask.tokens ?? 0)
+    this.#attempts.send(attempt, surface.finish?.(request, sending) ?? request, failure => this.failed(failure))
   }
 
   /** What takes no upstream at all. */
@@ -255,28 +201,22 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     this.#settle(undefined, undefined)
   }
 
-  /** From here on a client that waits is told that somebody is there, if the target is one that takes its time. */
-  #watchOver({ keepAlive }: Target): void {
-    if (keepAlive === undefined || !this.#inbound.stream) return
-    this.#heart ??= new Heartbeat(keepAlive, this, this.#gateway.deadlines)
-  }
-
   beat(): boolean {
-    return !this.#over && this.#delivery.reassure(this.#attempt)
+    return !this.#over && this.#delivery.reassure(this.#attempts.latest)
   }
 
   begin(status: number, upstream: WireHeaders, length: number | undefined): void {
     if (this.#over) return
     this.#delivery.begin(status, upstream, length)
-    const attempt = this.#attempt
+    const attempt = this.#attempts.latest
     if (attempt === undefined || !this.#delivery.framed) return
     const { state } = attempt.target
     state.measured(this.#delivery.firstByteAt - attempt.startedAt, this.#delivery.firstByteAt)
   }
 
   write(chunk: Buffer): void {
-    this.#heart?.moved()
-    if (!this.#delivery.write(chunk)) this.#call?.pause()
+    this.#patience.moved()
+    if (!this.#delivery.write(chunk)) this.#attempts.pause()
   }
 
   finish(usage: Usage | undefined, last: Buffer | undefined): void {
@@ -288,19 +228,16 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
 
   failed(failure: Failure, answer?: ErrorAnswer): void {
     if (this.#over) return
-    const target = this.#attempt?.target
-    this.#lastFailure = failure
-    this.#lastAnswer = answer
+    const target = this.#attempts.latest?.target
     this.#close(failure.kind, failure)
     if (this.#delivery.answering) return this.#failMidway(failure)
     // It may have failed by what it said, and go on talking.
-    this.#call?.abort()
-    this.#call = undefined
+    this.#attempts.abort()
     if (this.#inbound.operation === 'count-tokens' && CANNOT_COUNT.has(answer?.status ?? failure.status))
       return this.#estimate(failure)
     const ladder = this.#ladder
     if (ladder === undefined || target === undefined) return this.#fail(failure)
-    this.#climb(ladder, ladder.failed(target, failure, performance.now()))
+    this.#climb(ladder, this.#remember(ladder, target, failure, answer))
   }
 
   /** The server answers chats and has no such thing as a count. */
@@ -317,7 +254,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
 
   #tellFailure(failure: Failure): void {
     if (this.#over) return
-    const target = this.#attempt?.target
+    const target = this.#attempts.latest?.target
     const route = this.#resolved?.route.name
     const told =
       target === undefined || route === undefined
@@ -332,7 +269,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
   /** The client has left: nobody needs the answer, and a GPU is busy making it. */
   abandon(): void {
     if (this.#over) return
-    this.#call?.abort()
+    this.#attempts.abort()
     this.#close('aborted')
     if (this.#delivery.begun) this.#gateway.metrics.streamAborted('client')
     this.#settle(undefined, undefined, true)
@@ -340,13 +277,13 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
 
   /** The client has taken what it was sent. */
   resume(): void {
-    if (!this.#over) this.#call?.resume()
+    if (!this.#over) this.#attempts.resume()
   }
 
   /** The gateway ends: streams get their failure event, others their failure. */
   stop(failure: Failure): void {
     if (this.#over) return
-    this.#call?.abort()
+    this.#attempts.abort()
     this.#close(failure.kind)
     if (this.#delivery.begun) this.#failMidway(failure)
     else this.#fail(failure)
@@ -354,8 +291,8 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
 
   #failMidway(failure: Failure): void {
     this.#gateway.metrics.streamAborted(failure.kind === 'unavailable' ? 'gateway' : 'upstream')
-    this.#call?.abort()
-    this.#delivery.breakOff(failure, this.#attempt)
+    this.#attempts.abort()
+    this.#delivery.breakOff(failure, this.#attempts.latest)
     this.#settle(undefined, failure)
   }
 
@@ -370,13 +307,14 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
   }
 
   ownHeaders(): string[] {
-    if (this.#attempt === undefined) this.#overhead = performance.now() - this.#inbound.receivedAt
+    const attempt = this.#attempts.latest
+    if (attempt === undefined) this.#overhead = performance.now() - this.#inbound.receivedAt
     return ownHeaders({
       id: this.#inbound.id,
-      target: this.#attempt?.target,
+      target: attempt?.target,
       model: this.#model,
       dropped: this.#dropped,
-      sent: this.#sent,
+      sent: this.#attempts.sent,
       generation: this.#runtime.generation,
       overhead: this.#overhead,
       trace: this.#candidates && this.#trace(this.#candidates),
@@ -386,61 +324,42 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
 
   #trace(candidates: readonly Candidate[]): string {
     const { model, id } = this.#inbound
-    const attempt = this.#open ? this.#attempt : undefined
     return renderTrace({
       id,
       asked: model,
       resolved: this.#resolved,
       candidates,
-      attempts: this.#attempts,
-      answering: attempt && [attempt.target.name, Math.round(performance.now() - attempt.startedAt)],
-      waited: this.#waited
+      attempts: this.#attempts.records,
+      answering: this.#attempts.answering,
+      waited: this.#patience.waitedFor
     })
   }
 
-  /** The attempt has ended: its slot goes to the next in line, and what it showed is remembered. */
   #close(reason: string, failure?: Failure, usage?: Usage): void {
-    const attempt = this.#attempt
-    if (attempt === undefined || !this.#open) return
-    this.#open = false
-    const now = performance.now()
-    const milliseconds = Math.round(now - attempt.startedAt)
-    const { target } = attempt
-    target.series.attempt(reason)
-    this.#attempts.push({
-      target: target.name,
-      reason,
-      milliseconds,
-      ...(failure !== undefined && { message: failure.message })
-    })
     const { answering } = this.#delivery
-    const tokens = this.#tokensAt(target)
-    const ended = { ok: reason === 'ok', failure, usage, answering, milliseconds, tokens }
-    learn(target, ended, this.#runtime.rules.cooldown, now)
-    target.state.release(this.#probe)
+    this.#attempts.close({ reason, failure, usage, answering, cooldown: this.#runtime.rules.cooldown })
   }
 
   #settle(usage: Usage | undefined, failure: Failure | undefined, clientGone = false): void {
     if (this.#over) return
     this.#over = true
-    this.#wait?.cancel()
-    this.#heart?.stop()
+    this.#patience.stop()
     const { metrics } = this.#gateway
     metrics.inflight--
     this.#gateway.running.remove(this)
     const inbound = this.#inbound
-    const target = this.#attempt?.target
+    const target = this.#attempts.latest?.target
     const record: CallRecord = accountOf({
       inbound,
       delivery: this.#delivery,
       route: this.#resolved?.route.name,
       provider: target?.provider,
       upstreamModel: target && this.#model,
-      attempts: this.#attempts,
+      attempts: this.#attempts.records,
       usage,
       dropped: this.#dropped,
       mended: this.#preparation.mended,
-      waited: this.#waited,
+      waited: this.#patience.waitedFor,
       overhead: this.#overhead,
       failure,
       clientGone,
