@@ -1,7 +1,9 @@
+import { Redis } from 'ioredis'
 import t from 'tap'
 import type { PartialConfig } from './support/app.ts'
 import { type Asked, post, smallest } from './support/ask.ts'
 import { type HookedGateway, hookedGateway } from './support/hooks.ts'
+import { redisService } from './support/services.ts'
 import { startUpstream, type Upstream } from './support/upstream.ts'
 
 interface Scope {
@@ -41,15 +43,18 @@ function counting(milliseconds: number): Promise<Upstream> {
 async function cached(
   t: Scope,
   options: object = {},
-  milliseconds = 0
+  milliseconds = 0,
+  url = ''
 ): Promise<{ gateway: HookedGateway; upstream: Upstream; ask: Ask }> {
   const upstream = await counting(milliseconds)
   t.teardown(() => upstream.close())
   const config: PartialConfig = {
     hooks: [{ cache: options }],
+    store: { redis_url: url },
     routing: { retries: 0 },
     model_list: [{ model_name: 'm', provider: 'custom', api_base: `${upstream.url}/v1`, dialect: 'openai-chat' }]
   }
+  if (url !== '') await emptied(url)
   const gateway = await hookedGateway({}, config)
   t.teardown(() => gateway.close())
   const ask: Ask = (more = {}, headers = {}, dialect = 'openai-chat', stream = false) => {
@@ -63,121 +68,156 @@ type Ask = (more?: object, headers?: Record<string, string>, dialect?: string, s
 const said = (answer: Asked) => /answer \d+/.exec(answer.text)?.[0]
 const how = (answer: Asked) => answer.headers['x-gateway-cache']
 
-t.test('what was answered is answered again, to each dialect and as a stream', async t => {
-  const { upstream, ask } = await cached(t)
-  const first = await ask()
-  t.same([how(first), said(first)], ['miss', 'answer 1'])
-  const again = await ask()
-  t.same([how(again), said(again), again.headers['age']], ['hit', 'answer 1', '0'])
-  t.match(again.json, { usage: { prompt_tokens: 3, completion_tokens: 5 } })
-  const streamed = await ask({ stream_options: { include_usage: true } }, {}, 'openai-chat', true)
-  t.same([how(streamed), said(streamed)], ['hit', 'answer 1'])
-  t.match(streamed.text, /"completion_tokens":5[\s\S]*\[DONE\]/)
-  t.equal(upstream.requests.length, 1)
-  for (const dialect of ['anthropic', 'openai-responses', 'gemini'])
-    for (const stream of [true, false]) {
-      const answer = await ask({}, {}, dialect, stream)
-      t.equal(answer.status, 200, dialect)
-      t.match(said(answer), /answer \d/)
+/** What a test before left behind would be found. */
+async function emptied(url: string): Promise<void> {
+  const redis = new Redis(url)
+  await redis.flushall()
+  redis.disconnect()
+}
+
+const service = await redisService()
+t.teardown(() => service?.stop())
+
+/** The same for both: what a hook keeps may lie in this process or in Redis. */
+const STORES = [{ store: 'memory', url: '' }, ...(service === undefined ? [] : [{ store: 'Redis', url: service.url }])]
+
+for (const { store, url } of STORES) {
+  t.test(`${store}: what was answered is answered again, to each dialect and as a stream`, async t => {
+    const { upstream, ask } = await cached(t, {}, 0, url)
+    const first = await ask()
+    t.same([how(first), said(first)], ['miss', 'answer 1'])
+    const again = await ask()
+    t.same([how(again), said(again), again.headers['age']], ['hit', 'answer 1', '0'])
+    t.match(again.json, { usage: { prompt_tokens: 3, completion_tokens: 5 } })
+    const streamed = await ask({ stream_options: { include_usage: true } }, {}, 'openai-chat', true)
+    t.same([how(streamed), said(streamed)], ['hit', 'answer 1'])
+    t.match(streamed.text, /"completion_tokens":5[\s\S]*\[DONE\]/)
+    t.equal(upstream.requests.length, 1)
+    for (const dialect of ['anthropic', 'openai-responses', 'gemini'])
+      for (const stream of [true, false]) {
+        const answer = await ask({}, {}, dialect, stream)
+        t.equal(answer.status, 200, dialect)
+        t.match(said(answer), /answer \d/)
+      }
+    const before = upstream.requests.length
+    for (const dialect of ['anthropic', 'openai-responses', 'gemini'])
+      t.equal(how(await ask({}, {}, dialect)), 'hit', dialect)
+    t.equal(upstream.requests.length, before)
+  })
+
+  t.test(`${store}: what may change the answer makes another request of it`, async t => {
+    const { ask } = await cached(t, {}, 0, url)
+    await ask()
+    for (const more of [
+      { max_tokens: 9 },
+      { seed: 1 },
+      { temperature: 0 },
+      { stop: ['x'] },
+      { messages: [{ role: 'user', content: 'ho' }] }
+    ])
+      t.equal(how(await ask(more)), 'miss', JSON.stringify(more))
+    t.equal(how(await ask({}, { authorization: 'Bearer somebody-else' })), 'miss', 'another caller')
+    t.equal(how(await ask({}, { authorization: 'Bearer somebody-else' })), 'hit')
+    t.equal(how(await ask({ user: 'joe' })), 'hit', 'who the end user is changes nothing')
+  })
+
+  t.test(`${store}: callers share one cache when told so`, async t => {
+    const { ask } = await cached(t, { shared: true }, 0, url)
+    await ask({}, { authorization: 'Bearer one' })
+    t.equal(how(await ask({}, { authorization: 'Bearer two' })), 'hit')
+  })
+
+  t.test(`${store}: clients say no-cache, no-store, ttl and max-age`, async t => {
+    const { ask } = await cached(t, {}, 0, url)
+    t.equal(how(await ask({}, { 'cache-control': 'no-store' })), 'bypass')
+    t.equal(how(await ask()), 'miss', 'nothing was stored')
+    const fresh = await ask({}, { 'cache-control': 'no-cache' })
+    t.same([how(fresh), said(fresh)], ['miss', 'answer 3'])
+    t.equal(said(await ask()), 'answer 3', 'the fresh one was stored')
+    t.equal(how(await ask({}, { 'x-gateway-cache-control': 'max-age=0' })), 'miss')
+    await ask({ seed: 5 }, { 'x-gateway-cache-control': 'ttl=0' })
+    t.equal(how(await ask({ seed: 5 })), 'miss')
+  })
+
+  t.test(`${store}: errors, chance and several answers are not stored; chance is when told`, async t => {
+    const { ask, upstream } = await cached(t, {}, 0, url)
+    t.equal((await ask({ fail: true })).status, 502)
+    t.equal((await ask({ fail: true })).status, 502)
+    t.equal(upstream.requests.length, 2)
+    for (const more of [{ temperature: 0.7 }, { n: 2 }]) {
+      await ask(more)
+      t.equal(how(await ask(more)), 'bypass', JSON.stringify(more))
     }
-  const before = upstream.requests.length
-  for (const dialect of ['anthropic', 'openai-responses', 'gemini'])
-    t.equal(how(await ask({}, {}, dialect)), 'hit', dialect)
-  t.equal(upstream.requests.length, before)
-})
+    const random = await cached(t, { random: true }, 0, url)
+    await random.ask({ temperature: 0.7 })
+    t.equal(how(await random.ask({ temperature: 0.7 })), 'hit')
+  })
 
-t.test('what may change the answer makes another request of it', async t => {
-  const { ask } = await cached(t)
-  await ask()
-  for (const more of [
-    { max_tokens: 9 },
-    { seed: 1 },
-    { temperature: 0 },
-    { stop: ['x'] },
-    { messages: [{ role: 'user', content: 'ho' }] }
-  ])
-    t.equal(how(await ask(more)), 'miss', JSON.stringify(more))
-  t.equal(how(await ask({}, { authorization: 'Bearer somebody-else' })), 'miss', 'another caller')
-  t.equal(how(await ask({}, { authorization: 'Bearer somebody-else' })), 'hit')
-  t.equal(how(await ask({ user: 'joe' })), 'hit', 'who the end user is changes nothing')
-})
-
-t.test('callers share one cache when told so', async t => {
-  const { ask } = await cached(t, { shared: true })
-  await ask({}, { authorization: 'Bearer one' })
-  t.equal(how(await ask({}, { authorization: 'Bearer two' })), 'hit')
-})
-
-t.test('clients say no-cache, no-store, ttl and max-age', async t => {
-  const { ask } = await cached(t)
-  t.equal(how(await ask({}, { 'cache-control': 'no-store' })), 'bypass')
-  t.equal(how(await ask()), 'miss', 'nothing was stored')
-  const fresh = await ask({}, { 'cache-control': 'no-cache' })
-  t.same([how(fresh), said(fresh)], ['miss', 'answer 3'])
-  t.equal(said(await ask()), 'answer 3', 'the fresh one was stored')
-  t.equal(how(await ask({}, { 'x-gateway-cache-control': 'max-age=0' })), 'miss')
-  await ask({ seed: 5 }, { 'x-gateway-cache-control': 'ttl=0' })
-  t.equal(how(await ask({ seed: 5 })), 'miss')
-})
-
-t.test('errors, chance and several answers are not stored; chance is when told', async t => {
-  const { ask, upstream } = await cached(t)
-  t.equal((await ask({ fail: true })).status, 502)
-  t.equal((await ask({ fail: true })).status, 502)
-  t.equal(upstream.requests.length, 2)
-  for (const more of [{ temperature: 0.7 }, { n: 2 }]) {
-    await ask(more)
-    t.equal(how(await ask(more)), 'bypass', JSON.stringify(more))
-  }
-  const random = await cached(t, { random: true })
-  await random.ask({ temperature: 0.7 })
-  t.equal(how(await random.ask({ temperature: 0.7 })), 'hit')
-})
-
-t.test('64 identical streams are asked for once, and each is whole', async t => {
-  const { ask, upstream } = await cached(t, {}, 100)
-  const answers = await Promise.all(Array.from({ length: 64 }, () => ask({}, {}, 'openai-chat', true)))
-  t.equal(upstream.requests.length, 1)
-  for (const answer of answers) {
-    t.equal(answer.status, 200)
-    const frames = answer.text
-      .trim()
-      .split('\n\n')
-      .map(frame => frame.replace(/^data: /, ''))
-    t.equal(frames.pop(), '[DONE]')
-    const texts = frames.map(
-      frame => (JSON.parse(frame) as { choices: { delta: { content?: string } }[] }).choices[0]?.delta.content ?? ''
+  t.test(`${store}: 64 identical streams are asked for once, and each is whole`, async t => {
+    const { ask, upstream } = await cached(t, {}, 100, url)
+    const answers = await Promise.all(Array.from({ length: 64 }, () => ask({}, {}, 'openai-chat', true)))
+    t.equal(upstream.requests.length, 1)
+    for (const answer of answers) {
+      t.equal(answer.status, 200)
+      const frames = answer.text
+        .trim()
+        .split('\n\n')
+        .map(frame => frame.replace(/^data: /, ''))
+      t.equal(frames.pop(), '[DONE]')
+      const texts = frames.map(
+        frame => (JSON.parse(frame) as { choices: { delta: { content?: string } }[] }).choices[0]?.delta.content ?? ''
+      )
+      t.equal(texts.join(''), 'answer 1')
+    }
+    t.same(
+      answers.map(how).filter(name => name !== 'coalesced'),
+      ['miss']
     )
-    t.equal(texts.join(''), 'answer 1')
-  }
-  t.same(
-    answers.map(how).filter(name => name !== 'coalesced'),
-    ['miss']
+  })
+
+  t.test(`${store}: a client that leaves does not take the others with it`, async t => {
+    const { ask, upstream, gateway } = await cached(t, {}, 150, url)
+    const controller = new AbortController()
+    const [path, body] = smallest('openai-chat', 'm', true)
+    const first = fetch(gateway.url + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      signal: controller.signal
+    }).catch(() => 'left')
+    await upstream.received(1)
+    const others = Array.from({ length: 5 }, () => ask({}, {}, 'openai-chat', true))
+    await new Promise(resolve => setTimeout(resolve, 50))
+    controller.abort()
+    t.equal(await first, 'left')
+    for (const answer of await Promise.all(others)) t.same([answer.status, said(answer)], [200, 'answer 2'])
+    t.equal(upstream.requests.length, 2)
+  })
+
+  t.test(`${store}: a failure reaches all who wait, each by its own try`, async t => {
+    const { ask, upstream } = await cached(t, {}, 30, url)
+    const answers = await Promise.all(Array.from({ length: 4 }, () => ask({ fail: true })))
+    t.ok(answers.every(answer => answer.status === 502))
+    t.equal(upstream.requests.length, 4)
+  })
+}
+
+t.test('Redis dies in the middle, and nobody notices but the log', { skip: service === undefined }, async t => {
+  const mortal = await redisService()
+  if (mortal === undefined) return
+  const { ask, gateway, upstream } = await cached(t, {}, 200, mortal.url)
+  await ask()
+  t.equal(how(await ask()), 'hit')
+  const streams = Array.from({ length: 64 }, () => ask({ seed: 1 }, {}, 'openai-chat', true))
+  await upstream.received(2)
+  await mortal.stop()
+  for (const answer of await Promise.all(streams)) t.same([answer.status, said(answer)], [200, 'answer 2'])
+  const began = performance.now()
+  const later = await ask()
+  t.same([later.status, how(later), said(later)], [200, 'miss', 'answer 3'])
+  t.ok(performance.now() - began < 1000, 'a store that is gone holds nobody up')
+  t.match(
+    gateway.log.filter(line => line.startsWith('warn')),
+    [/^warn: the cache's store fails, and requests go on without it/]
   )
-})
-
-t.test('a client that leaves does not take the others with it', async t => {
-  const { ask, upstream, gateway } = await cached(t, {}, 150)
-  const controller = new AbortController()
-  const [path, body] = smallest('openai-chat', 'm', true)
-  const first = fetch(gateway.url + path, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-    signal: controller.signal
-  }).catch(() => 'left')
-  await upstream.received(1)
-  const others = Array.from({ length: 5 }, () => ask({}, {}, 'openai-chat', true))
-  await new Promise(resolve => setTimeout(resolve, 50))
-  controller.abort()
-  t.equal(await first, 'left')
-  for (const answer of await Promise.all(others)) t.same([answer.status, said(answer)], [200, 'answer 2'])
-  t.equal(upstream.requests.length, 2)
-})
-
-t.test('a failure reaches all who wait, each by its own try', async t => {
-  const { ask, upstream } = await cached(t, {}, 30)
-  const answers = await Promise.all(Array.from({ length: 4 }, () => ask({ fail: true })))
-  t.ok(answers.every(answer => answer.status === 502))
-  t.equal(upstream.requests.length, 4)
 })

@@ -166,7 +166,7 @@ t.test('a client that leaves aborts the signal, and hooks are let go after the l
 })
 
 function configOf(hooks: GatewayConfig['hooks']): GatewayConfig {
-  return { hooks, model_list: [] } as unknown as GatewayConfig
+  return { hooks, model_list: [], store: { redis_url: '' } } as unknown as GatewayConfig
 }
 
 t.test('what is wrong with a hook is told with its place', async t => {

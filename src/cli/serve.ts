@@ -7,10 +7,11 @@ import { Gateway } from '../exchange/gateway.ts'
 import { hooksFolder } from '../hooks/files.ts'
 import type { Log } from '../hooks/hook.ts'
 import { Shelf } from '../hooks/shelf.ts'
+import { Keyring } from '../keys/keyring.ts'
 import { birthOf } from '../lib/process-birth.ts'
 import { Metrics } from '../metrics/metrics.ts'
 import { HealthBook } from '../routing/health.ts'
-import type { ReloadOutcome } from '../server/admin.ts'
+import type { Controls, ReloadOutcome } from '../server/admin.ts'
 import { createApp } from '../server/app.ts'
 import { Pools } from '../upstream/pools.ts'
 import { CannotStart } from './cannot-start.ts'
@@ -128,17 +129,16 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     onError: error =>
       opened.event('warn', 'a folder cannot be watched; its files are looked at every two seconds', {}, [String(error)])
   })
-  const app = createApp(gateway, {
-    reload: () => reloader.reload('admin'),
-    rejected: () => reloader.rejected(),
-    onBug: error => opened.bug(error, 'a request could not be answered')
-  })
   const dataDir = dataDirOf(options, prepared)
+  const keyring = keyringOf(options, prepared, dataDir, opened)
+  const app = createApp(gateway, controlsOf(reloader, opened), keyring)
   const { host, port } = runtime.config.server
   const listening = await listen(app, host, port, dataDir).catch(async (error: unknown) => {
     await Promise.all([watcher.close(), app.close(), pools.close()])
     throw error
   })
+  // A database of our own takes seconds to be made, and nobody waits for it who does not ask with a key.
+  if (runtime.masterKey !== undefined) keyring.wake()
   for (const warning of warningsOf(prepared)) opened.event('warn', warning)
   const record = await leavePidFile(dataDir, listening, file, opened)
   let stopping: Promise<void> | undefined
@@ -151,10 +151,28 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     blame: error => shelf.behind(error),
     reload: (reason = 'call') => reloader.reload(reason),
     stop: progress => {
-      stopping ??= shutDown({ app, gateway, pools, logs: opened, reloader, watcher, record, dataDir }, progress)
+      stopping ??= shutDown(
+        { app, gateway, pools, logs: opened, reloader, watcher, record, dataDir, shelf, keyring },
+        progress
+      )
       return stopping
     }
   }
+}
+
+function controlsOf(reloader: Reloader, logs: Logs): Controls {
+  return {
+    reload: () => reloader.reload('admin'),
+    rejected: () => reloader.rejected(),
+    onBug: error => logs.bug(error, 'a request could not be answered')
+  }
+}
+
+function keyringOf({ env }: StartOptions, { loaded }: Prepared, dataDir: string, logs: Logs): Keyring {
+  const { database_url: databaseUrl } = loaded.config.store
+  return new Keyring({ databaseUrl, dataDir, pepper: env['SLUICE_KEY_PEPPER'] }, (level, message, fields) =>
+    logs.event(level, message, fields)
+  )
 }
 
 /** The packaged file's own folder is not the operator's: what it would keep there is kept where they are. */

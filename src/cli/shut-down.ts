@@ -2,6 +2,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { Failure } from '../chat/failure.ts'
 import type { Gateway } from '../exchange/gateway.ts'
+import type { Shelf } from '../hooks/shelf.ts'
+import type { Keyring } from '../keys/keyring.ts'
 import type { Pools } from '../upstream/pools.ts'
 import type { Logs } from './logs.ts'
 import { count } from './output.ts'
@@ -17,6 +19,8 @@ export interface Parts {
   readonly watcher: { close(): Promise<void> | void }
   readonly record: PidRecord | undefined
   readonly dataDir: string
+  readonly shelf: Shelf
+  readonly keyring: Keyring
 }
 
 /** What was answered has to reach its reader; one that reads no more is not waited for. */
@@ -24,7 +28,7 @@ const LAST_BYTES = 2000
 
 /** Ends a gateway in order: ears first, then mouths, then hands. */
 export async function shutDown(parts: Parts, progress: (left: number) => void = () => undefined): Promise<void> {
-  const { app, gateway, pools, logs, reloader, watcher, record, dataDir } = parts
+  const { app, gateway, pools, logs, reloader, watcher, record, dataDir, shelf, keyring } = parts
   const { drain } = gateway.runtime
   gateway.draining = true
   reloader.close()
@@ -48,6 +52,9 @@ export async function shutDown(parts: Parts, progress: (left: number) => void = 
   await Promise.race([app.close(), wait(2 * LAST_BYTES, undefined, { ref: false })])
   clearTimeout(late)
   await pools.close()
+  // They may have something to write still.
+  await shelf.close()
+  await keyring.close()
   gateway.deadlines.close()
   if (record !== undefined) removePidFile(dataDir, record.pid)
   logs.event('info', 'stopped')

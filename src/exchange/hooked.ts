@@ -6,10 +6,11 @@ import { Failure } from '../chat/failure.ts'
 import type { ChatRequest } from '../chat/request.ts'
 import type { Bound } from '../hooks/bound.ts'
 import { type CallOrigin, HookCall } from '../hooks/call.ts'
-import type { Answer, CallChanges, TargetInfo } from '../hooks/hook.ts'
+import type { Answer, CallChanges, Caller, TargetInfo } from '../hooks/hook.ts'
 import type { HookSet } from '../hooks/hook-set.ts'
 import { type Gone, runBack, runDone, runDown, runFailure } from '../hooks/run.ts'
 import { HookStage } from '../hooks/stage.ts'
+import { LOCAL } from '../keys/caller.ts'
 import { credentialOf } from '../keys/gate.ts'
 import type { Target } from '../routing/target.ts'
 import { tagsOf } from './ask.ts'
@@ -179,7 +180,7 @@ class Origin implements CallOrigin {
   readonly #begin: Begin
   #asked = 0
   #abort: AbortController | undefined
-  #caller: { readonly id: string } | undefined
+  #caller: Caller | undefined
   #headers: Readonly<Record<string, string | undefined>> | undefined
 
   constructor(inbound: Inbound, preparation: Preparation, begin: Begin) {
@@ -202,8 +203,8 @@ class Origin implements CallOrigin {
     this.#abort?.abort()
   }
 
-  get caller(): { readonly id: string } {
-    this.#caller ??= Object.freeze({ id: callerId(this.#inbound.headers) })
+  get caller(): Caller {
+    this.#caller ??= Object.freeze(callerOf(this.#inbound))
     return this.#caller
   }
 
@@ -244,10 +245,21 @@ class Origin implements CallOrigin {
   }
 }
 
-function callerId(headers: Inbound['headers']): string {
+/** Where nobody needs a key, those who send one all the same are told apart by it. */
+function callerOf({ caller, headers }: Inbound): Caller {
+  if (caller !== undefined && caller.id !== LOCAL.id) {
+    const { id, alias, userId, teamId, organizationId } = caller
+    return {
+      id,
+      ...(alias !== undefined && { alias }),
+      ...(userId !== undefined && { userId }),
+      ...(teamId !== undefined && { teamId }),
+      ...(organizationId !== undefined && { organizationId })
+    }
+  }
   const credential = credentialOf(headers, '')
-  if (credential === undefined) return 'anonymous'
-  return createHash('sha256').update(credential).digest('hex').slice(0, 16)
+  if (credential === undefined) return { id: 'anonymous' }
+  return { id: createHash('sha256').update(credential).digest('hex').slice(0, 16) }
 }
 
 function shownHeaders(headers: Inbound['headers']): Readonly<Record<string, string | undefined>> {

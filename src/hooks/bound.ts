@@ -143,7 +143,8 @@ const SKIP = 'Mend the hook, or say `onError: skip` beside it in gateway.yaml to
 
 function meets({ models, tags, keys }: Condition, call: Call): boolean {
   if (models.length > 0 && !models.some(glob => matchesGlob(glob, call.model))) return false
-  if (keys.length > 0 && !keys.includes(call.caller.id)) return false
+  const { id, alias } = call.caller
+  if (keys.length > 0 && !keys.includes(id) && !(alias !== undefined && keys.includes(alias))) return false
   return tags.length === 0 || tags.some(tag => call.tags.includes(tag))
 }
 

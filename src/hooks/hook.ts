@@ -21,8 +21,15 @@ export type Answer = ChatAnswer & { readonly headers?: Readonly<Record<string, s
 export type Event = ChatEvent
 
 export interface Caller {
-  /** The same for the same credential, and no secret; `anonymous` without one. */
+  /**
+   * The public part of a key; `master` for the administrator. Where nobody needs a key: the same for the same credential,
+   * and no secret; `anonymous` without one.
+   */
   readonly id: string
+  readonly alias?: string
+  readonly userId?: string
+  readonly teamId?: string
+  readonly organizationId?: string
 }
 
 /** Whom an attempt asks. */

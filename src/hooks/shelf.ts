@@ -7,11 +7,11 @@ import { checkOptions, type Definition, hookLoader, readDefinition } from './def
 import type { HookEnvironment } from './environment.ts'
 import { filesOfHook, findHook, knownHooks, stampOfFiles } from './files.ts'
 import { deepFreeze } from './freeze.ts'
-import type { Kv, Phases } from './hook.ts'
+import type { Phases } from './hook.ts'
 import { HookSet } from './hook-set.ts'
 import { type HookProblem, type Listed, listedIn } from './listed.ts'
-import { MemoryKv } from './memory-kv.ts'
 import { servicesFor } from './services.ts'
+import { Stores } from './stores.ts'
 
 interface Read {
   readonly stamp: string
@@ -20,6 +20,8 @@ interface Read {
 
 interface Running extends Instance {
   readonly key: string
+  /** Where its store lies. */
+  readonly redisUrl: string
   users: number
 }
 
@@ -35,17 +37,17 @@ const SETUP = 10_000
 /** Hooks by their files, for the life of the process: what did not change goes on over a reload, with what it holds. */
 export class Shelf {
   readonly #environment: HookEnvironment
-  readonly #kv: Kv
+  readonly #stores = new Stores()
   readonly #read = new Map<string, Read>()
   readonly #running = new Map<string, Running>()
+  readonly #disposing = new Set<Promise<void>>()
   /** Every file of every hook there was, for whom to blame. */
   readonly #files = new Set<string>()
   #watched: readonly string[] = []
   #jiti: Jiti | undefined
 
-  constructor(environment: HookEnvironment, kv: Kv = new MemoryKv()) {
+  constructor(environment: HookEnvironment) {
     this.#environment = environment
-    this.#kv = kv
   }
 
   /** Files of hooks that were listed last: what has to be watched. */
@@ -151,7 +153,8 @@ export class Shelf {
       for (const { path, message } of checked) taking.problems.push({ path: [...listed.path, ...path], message })
       return undefined
     }
-    const key = `${file}\n${read.stamp}\n${JSON.stringify(checked.options)}`
+    const redisUrl = config.store.redis_url
+    const key = [file, read.stamp, JSON.stringify(checked.options), redisUrl].join('\n')
     const running = this.#running.get(key) ?? (await this.#start(key, file, read, checked.options, config, configFile))
     if (typeof running === 'string') {
       taking.problems.push({ path: listed.path, message: running })
@@ -171,13 +174,20 @@ export class Shelf {
     configFile: string
   ): Promise<Running | string> {
     const { name } = definition
-    const services = servicesFor({ hook: name, environment: this.#environment, kv: this.#kv, configFile, config })
+    const { redis_url } = config.store
+    const services = servicesFor({
+      hook: name,
+      environment: this.#environment,
+      kv: this.#stores.at(redis_url),
+      configFile,
+      config
+    })
     const files = new Set(filesOfHook(file))
     try {
       const phases = await withinTime(definition.setup(deepFreeze(options), services))
       if (!isPhases(phases))
         return `the hook ${name} (${shown(file)}): \`setup\` must return the phases it takes part in`
-      const running: Running = { key, name, phases, timeout: definition.timeout, files, users: 0 }
+      const running: Running = { key, name, phases, timeout: definition.timeout, files, redisUrl: redis_url, users: 0 }
       this.#running.set(key, running)
       return running
     } catch (error) {
@@ -186,18 +196,32 @@ export class Shelf {
     }
   }
 
+  /** Ends what runs, whoever still uses it: the process ends. */
+  async close(): Promise<void> {
+    const running = [...this.#running.values()]
+    this.#running.clear()
+    await withinTime(Promise.all(running.map(instance => this.#dispose(instance)))).catch(() => undefined)
+    await withinTime(Promise.all(this.#disposing)).catch(() => undefined)
+    this.#stores.keepOnly(new Set())
+  }
+
   #release(instance: Running): void {
     instance.users--
-    if (instance.users > 0) return
-    this.#running.delete(instance.key)
-    Promise.resolve()
-      .then(() => instance.phases.dispose?.())
-      .catch(error => {
-        this.#environment.metrics.hookFailed(instance.name)
-        this.#environment.log.error(`the hook \`${instance.name}\` failed in dispose: ${messageOf(error)}`, {
-          hook: instance.name
-        })
-      })
+    if (instance.users > 0 || !this.#running.delete(instance.key)) return
+    const disposing = this.#dispose(instance).finally(() => {
+      this.#disposing.delete(disposing)
+      this.#stores.keepOnly(new Set([...this.#running.values()].map(({ redisUrl }) => redisUrl)))
+    })
+    this.#disposing.add(disposing)
+  }
+
+  async #dispose({ name, phases }: Running): Promise<void> {
+    try {
+      await phases.dispose?.()
+    } catch (error) {
+      this.#environment.metrics.hookFailed(name)
+      this.#environment.log.error(`the hook \`${name}\` failed in dispose: ${messageOf(error)}`, { hook: name })
+    }
   }
 }
 

@@ -44,6 +44,7 @@ export async function hookedGateway(
     folder,
     close: async () => {
       await gateway.close()
+      await shelf?.close()
       rmSync(folder, { recursive: true, force: true })
     }
   }

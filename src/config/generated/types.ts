@@ -125,7 +125,7 @@ export interface StoreSettings {
    */
   data_dir: string
   /**
-   * A Redis for limits, cooldowns and the cache that several machines share. Empty: in memory.
+   * A Redis for what several machines share: what hooks keep, the cache for one. Empty: in memory.
    */
   redis_url: string
 }
@@ -348,7 +348,7 @@ export interface HookCondition {
    */
   tags?: string[]
   /**
-   * Ids of callers.
+   * Ids or aliases of keys.
    */
   keys?: string[]
 }
