@@ -177,9 +177,7 @@ t.test('text that is not YAML is told at its place', async t => {
 })
 
 t.test('what nothing enforces is refused where it is used', async t => {
-  for (const [name, text] of [
-    ['database_url', 'store: {database_url: "postgres://db/x"}\n']
-  ] as const) {
+  for (const [name, text] of [['database_url', 'store: {database_url: "postgres://db/x"}\n']] as const) {
     t.match(problemsOf(text)[0], { severity: 'error', message: new RegExp(`^nothing enforces .*\`${name}\``) }, name)
   }
   t.same(linesOf(`${ONE}hooks: []\nstore: {redis_url: ""}\n`), [])
