@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync, statSync, symlinkSync } from 'no
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { validate } from 'dockerfile-utils'
 import t from 'tap'
 import { parse } from 'yaml'
 import { testGateway } from './support/app.ts'
@@ -71,6 +72,12 @@ t.test('the image copies what there is, and runs the build as nobody', async t =
   for (const step of said('FROM')) t.match(step, /^node:24-slim\b/)
   for (const step of said('RUN').filter(step => step.includes('npm'))) t.match(step, /^npm ci .*--ignore-scripts/)
   t.notMatch(read('.dockerignore'), /^!.*(\.env|\.sluice|\.git)/m)
+})
+
+t.test('the linter has nothing to say about the Dockerfile', async t => {
+  t.same(validate(read('Dockerfile')), [])
+  const wrong = validate('FROM scratch\nMAINTAINER me\nRUN').map(problem => problem.range.start.line)
+  t.same(wrong, [1], 'and it would')
 })
 
 t.test('what the image sets, the gateway reads; what it asks, the gateway answers', async t => {
