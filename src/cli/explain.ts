@@ -38,18 +38,27 @@ export async function explainModel(model: string, flags: ExplainFlags): Promise<
   return EXIT.done
 }
 
+type Explained = Explanation['targets'][number]
+
 function describe(explained: Explanation, file: string): string {
-  const { asked, matched, targets, fallbacks } = explained
+  const { asked, matched, targets, fallbacks, strategy, sticky } = explained
+  const { context_fallbacks: tooLong, content_policy_fallbacks: refused } = explained
   const head = table([
     ['model', colors.bold(asked)],
     ['found as', `${matched} (${file})`],
-    ['fallbacks', fallbacks.length === 0 ? 'none: a failure is told' : fallbacks.join(', then ')]
+    ...(targets.length < 2 ? [] : [['strategy', `${strategy}, ${STICKY[sticky]}`]]),
+    ['fallbacks', fallbacks.length === 0 ? 'none: a failure is told' : fallbacks.join(', then ')],
+    ...(tooLong.length === 0 ? [] : [['too long', tooLong.join(', then ')]]),
+    ...(refused.length === 0 ? [] : [['refused', `for its content: ${refused.join(', then ')}`]])
   ])
   const each = targets.map(target => {
     const { connect, first_token: first, idle, total } = target.timeouts
     return table(
       [
-        ['target', `${colors.bold(target.name)} (${target.share} of the requests)`],
+        ['target', `${colors.bold(target.name)} (${shareOf(target, targets)})`],
+        // A process that has asked nobody knows no other state.
+        ...(target.now === 'ready' ? [] : [['  now', colors.yellow(target.now)]]),
+        ...(target.conditions.length === 0 ? [] : [['  under', target.conditions.join(', ')]]),
         ['  place', target.place],
         ['  model', target.model],
         ['  speaks', target.dialects.join(', ')],
@@ -60,6 +69,20 @@ function describe(explained: Explanation, file: string): string {
     )
   })
   return [head, ...each].join('\n\n')
+}
+
+const STICKY = {
+  session: 'a session stays at its entry',
+  prefix: 'a session, or what begins alike, stays at its entry',
+  none: 'each request anew'
+} as const
+
+/** With several orders, a share is one among those of the same order. */
+function shareOf({ share, conditions }: Explained, targets: readonly Explained[]): string {
+  const orderIn = (list: readonly string[]) => list.find(condition => condition.startsWith('order '))
+  const order = orderIn(conditions)
+  const isOneOrder = targets.every(target => orderIn(target.conditions) === order)
+  return isOneOrder ? `${share} of the requests` : `${share} within its order`
 }
 
 function describeRewrite(rewrite: Rewrite): string {

@@ -74,6 +74,11 @@ command('stop', 'End the gateway that runs here, once its requests are done.', '
   .addOption(workspace)
   .action(async (options: Options) => run((await import('./stop.ts')).stop(options)))
 
+command('recommend', 'Ask every upstream whether it is there, and say what to do where one is not.', 'sluice recommend')
+  .addOption(config)
+  .addOption(workspace)
+  .action(async (options: Options) => run((await import('./recommend.ts')).recommend(options)))
+
 command('switch [name]', 'Send what goes to the active backend to another one; list them.', 'sluice switch vast')
   .addOption(config)
   .addOption(workspace)

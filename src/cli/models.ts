@@ -7,6 +7,7 @@ import type { Preset } from '../providers/preset.ts'
 import { PROVIDER_NAMES, presetOf } from '../providers/presets.ts'
 import { reach } from '../providers/reach.ts'
 import { rootOf, type Surface } from '../providers/surface.ts'
+import type { Target } from '../routing/target.ts'
 import { Call } from '../upstream/call.ts'
 import { Pools } from '../upstream/pools.ts'
 import { findConfig, type Where } from './find-config.ts'
@@ -65,9 +66,8 @@ function upstreamOf(runtime: Runtime, name: string, pools: Pools): Asked | strin
   const target =
     runtime.targets.find(candidate => candidate.name.startsWith(`${name}/`)) ??
     runtime.targets.find(candidate => candidate.provider === name)
-  const own = target?.surfaces[0]
-  if (target !== undefined && own !== undefined)
-    return { place: target.place, wire: target.wire, surface: own, preset: presetOf(target.provider) }
+  const own = target && askedOf(target)
+  if (own !== undefined) return own
   const preset = presetOf(name)
   if (preset === undefined) {
     const near = nearest(name, [...PROVIDER_NAMES, ...Object.keys(runtime.config.backends)])
@@ -83,8 +83,13 @@ function upstreamOf(runtime: Runtime, name: string, pools: Pools): Asked | strin
   return { place: `${name} (${url.origin})`, wire: pools.wire(url.origin), surface, preset }
 }
 
+/** How a target is asked for its models. */
+export function askedOf({ place, wire, surfaces: [surface], provider }: Target): Asked | undefined {
+  return surface === undefined ? undefined : { place, wire, surface, preset: presetOf(provider) }
+}
+
 /** A server may list its models at a place of its own; where one place is not known there, the next is asked. */
-async function listOffered(asked: Asked): Promise<string[] | Failure> {
+export async function listOffered(asked: Asked): Promise<string[] | Failure> {
   const { surface, preset } = asked
   const root = preset === undefined ? '' : (rootOf(preset, surface.base) ?? '')
   const paths = preset?.lists?.map(path => root + path) ?? [`${surface.base}/models`]

@@ -58,7 +58,9 @@ export async function status(flags: Where & { json?: boolean }): Promise<number>
     ])
   )
   if (rejected) print(colors.red(`The file as it is now was refused; \`sluice check ${shorter(config)}\` says why.`))
-  print(backendTable(health.body['backends'] as Backend[]))
+  const backends = health.body['backends'] as Backend[]
+  print(backendTable(backends))
+  if (backends.some(backend => backend.status === 'unhealthy')) print('\n`sluice recommend` says what can be done.')
   return EXIT.done
 }
 

@@ -259,7 +259,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     const told =
       target === undefined || route === undefined
         ? failure
-        : advised(failure, target, this.#model, route, this.#runtime)
+        : advised(failure, target, this.#model, route, this.#runtime, this.#inbound.caller)
     if (this.#delivery.begun) return this.#failMidway(told)
     const passes = failure === this.#lastFailure && !(target?.flavour === 'local' && isModelMissing(failure))
     if (this.#lastAnswer !== undefined && passes) this.#passError(failure, this.#lastAnswer)

@@ -1,6 +1,7 @@
 import { Failure } from '../chat/failure.ts'
 import { type Ask, obstacle } from '../routing/choice.ts'
 import { type Target, upstreamModel } from '../routing/target.ts'
+import type { Sticky } from './ask.ts'
 import type { Runtime } from './runtime.ts'
 
 export interface Explanation {
@@ -23,7 +24,7 @@ export interface Explanation {
     readonly timeouts: Readonly<Record<string, string>>
   }[]
   readonly strategy: string
-  readonly sticky: string
+  readonly sticky: Sticky
   readonly fallbacks: readonly string[]
   readonly context_fallbacks: readonly string[]
   readonly content_policy_fallbacks: readonly string[]

@@ -1,8 +1,10 @@
 // What a person can do about an upstream's failure, worked out from the configuration and from who answers now.
 
 import { Failure } from '../chat/failure.ts'
+import type { Caller } from '../keys/caller.ts'
 import { presetOf } from '../providers/presets.ts'
 import type { Target } from '../routing/target.ts'
+import { namesFor } from './permitted.ts'
 import type { Runtime } from './runtime.ts'
 
 /** How each local server is started, in the words of its own documentation. */
@@ -22,12 +24,20 @@ export function isModelMissing({ kind, details, message }: Failure): boolean {
   return kind === 'upstream-rejected' && details.status === 404 && /model/i.test(message)
 }
 
-/** The same failure with what can be done about it. `route`: the name that was asked. */
-export function advised(failure: Failure, target: Target, model: string, route: string, runtime: Runtime): Failure {
+/** The same failure with what can be done about it. `route`: the name that was asked; no name is told that the caller may not use. */
+export function advised(
+  failure: Failure,
+  target: Target,
+  model: string,
+  route: string,
+  runtime: Runtime,
+  caller?: Caller
+): Failure {
   const missing = isModelMissing(failure)
   if (!failure.kind.startsWith('upstream-') || (failure.kind === 'upstream-rejected' && !missing)) return failure
   const own = missing ? forMissingModel(target, model) : forKind(failure, target)
-  const recommendations = [...(failure.details.recommendations ?? []), ...own, ...others(target, route, runtime)]
+  const elsewhere = others(target, route, runtime, caller)
+  const recommendations = [...(failure.details.recommendations ?? []), ...own, ...elsewhere]
   if (recommendations.length === 0) return failure
   return new Failure(failure.kind, failure.message, {
     ...failure.details,
@@ -60,12 +70,13 @@ function forKey({ provider, keyed }: Target): string[] {
 }
 
 /** Names that answer now, or at least have not failed. */
-function others(failed: Target, route: string, runtime: Runtime): string[] {
+function others(failed: Target, route: string, runtime: Runtime, caller: Caller | undefined): string[] {
   const now = performance.now()
+  const allowed = new Set(namesFor(caller, runtime, true))
   const healthy: string[] = []
   const untried: string[] = []
   for (const { name, targets } of runtime.routes.routes()) {
-    if (name === route || name.includes('*')) continue
+    if (name === route || name.includes('*') || !allowed.has(name)) continue
     const well = targets.filter(({ state, origin }) => origin !== failed.origin && state.coolingFor(now) === 0)
     if (well.some(({ state }) => state.ok === true)) healthy.push(name)
     else if (well.some(({ state }) => state.ok === undefined)) untried.push(name)
@@ -80,7 +91,8 @@ function others(failed: Target, route: string, runtime: Runtime): string[] {
   const { active_backend: active, backends } = runtime.config
   const spare = Object.keys(backends).filter(name => name !== active)
   if (active !== undefined && spare.length > 0 && failed.place.startsWith(`${active} (`)) {
-    advice.push(`Or set active_backend to ${spare.slice(0, MOST_NAMES).join(' or ')} in gateway.yaml.`)
+    const commands = spare.slice(0, MOST_NAMES).map(name => `\`sluice switch ${name}\``)
+    advice.push(`Or use another backend: ${commands.join(' or ')}.`)
   }
   return advice
 }

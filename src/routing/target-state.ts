@@ -44,6 +44,8 @@ export class TargetState {
   /** Milliseconds since 1970 of the last call that says so. */
   at = 0
   lastError: string | undefined
+  /** What kind of failure that was, where that is known. */
+  lastKind: FailureKind | undefined
   /** How long the last call took. */
   milliseconds: number | undefined
   readonly requests = new MinuteMeter()
@@ -153,6 +155,7 @@ export class TargetState {
     now: number
   ): void {
     this.note(false, milliseconds, message)
+    this.lastKind = kind
     if (rule.failures === 0 || !COOLS.has(kind)) return
     if (
       retryAfter !== undefined &&
@@ -178,6 +181,7 @@ export class TargetState {
     if (problem !== undefined) {
       this.#missing = true
       this.note(false, milliseconds, problem)
+      this.lastKind = 'upstream-down'
       if (out > 0) this.#cool(out, now)
       return
     }

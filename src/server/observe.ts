@@ -56,7 +56,8 @@ function health(gateway: Gateway, keyring: Keyring | undefined): object {
       ...(cooling > 0 && { left_out_for_seconds: Math.ceil(cooling / 1000) }),
       inflight: state.inflight,
       ...(maxParallel !== undefined && { max_parallel: maxParallel, waiting: state.waiting }),
-      ...(state.lastError !== undefined && { last_error: state.lastError })
+      ...(state.lastError !== undefined && { last_error: state.lastError }),
+      ...(state.ok === false && state.lastKind !== undefined && { failure: state.lastKind })
     }
   })
   return {
