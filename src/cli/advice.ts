@@ -12,7 +12,7 @@ export interface Advice {
 }
 
 /** The names by which people ask a provider's models; others are asked as `provider/model`. */
-const NAMED: Partial<Record<ProviderName, string>> = {
+export const NAMED: Partial<Record<ProviderName, string>> = {
   openai: 'gpt-*',
   anthropic: 'claude-*',
   gemini: 'gemini-*',
@@ -86,7 +86,7 @@ function sameServer(a: string, b: string): boolean {
   return a.replace('//localhost', '//127.0.0.1') === b.replace('//localhost', '//127.0.0.1')
 }
 
-function countOf(models: readonly string[]): string {
+export function countOf(models: readonly string[]): string {
   if (models.length === 0) return 'no model yet'
   const shown = models.slice(0, 2).join(', ')
   return models.length <= 2 ? shown : `${shown} and ${models.length - 2} more`

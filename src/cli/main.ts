@@ -86,8 +86,9 @@ command('switch [name]', 'Send what goes to the active backend to another one; l
     run((await import('./switch.ts')).switchBackend(name, options))
   )
 
-command('setup', 'Write what `docker compose up` needs: secrets of your own in .env.', 'sluice setup --docker')
-  .option('--docker', 'for docker-compose.yml')
+command('setup', 'Write a first gateway.yaml for the servers and keys that are found here.', 'sluice setup --print')
+  .option('--print', 'show it, and write nothing')
+  .option('--docker', 'write secrets of your own into .env for docker-compose.yml instead')
   .addOption(workspace)
   .action(async (options: Options) => run((await import('./setup.ts')).setup(options)))
 

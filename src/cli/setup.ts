@@ -1,11 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { EXIT, fail, print, printJson } from './output.ts'
-import { shorter } from './prepare.ts'
+import { adviseOn } from './advice.ts'
+import { detect } from './detect.ts'
+import { findConfig } from './find-config.ts'
+import { offline } from './offline.ts'
+import { EXIT, fail, print, printJson, table } from './output.ts'
+import { shorter, tell as tellProblems } from './prepare.ts'
+import { starter } from './starter.ts'
+import { createFile } from './write-file.ts'
 
 export interface SetupFlags {
   readonly docker?: boolean
+  readonly print?: boolean
   readonly workspace?: string | undefined
   readonly json?: boolean
 }
@@ -17,12 +24,52 @@ const SECRETS: Readonly<Record<string, () => string>> = {
   POSTGRES_PASSWORD: random
 }
 
-/** Writes what has to be there before the first `docker compose up`. What is there already stays. */
+/** Writes a first gateway.yaml for what is found on this machine, or what docker compose needs. What is there already stays. */
 export async function setup(flags: SetupFlags): Promise<number> {
   const json = flags.json === true
-  if (flags.docker !== true)
-    return fail(['Say for what: `sluice setup --docker` writes .env for docker-compose.yml.'], json, EXIT.usage)
   const folder = resolve(flags.workspace ?? '.')
+  if (!existsSync(folder)) return fail([`The folder ${folder} does not exist.`], json)
+  return flags.docker === true ? setupDocker(folder, json) : setupGateway(folder, flags.print === true, json)
+}
+
+async function setupGateway(folder: string, printed: boolean, json: boolean): Promise<number> {
+  const file = join(folder, 'gateway.yaml')
+  const runs = findConfig({ workspace: folder }, {})
+  if (!printed && typeof runs !== 'string' && runs.whence === 'folder')
+    return fail(
+      [`${shorter(runs.file)} is there already and stays as it is; --print shows what would be written.`],
+      json
+    )
+  const findings = await detect(process.env, 0)
+  const text = starter(findings)
+  if (printed) {
+    if (json) printJson({ ok: true, file, text })
+    else print(text)
+    return EXIT.done
+  }
+  try {
+    createFile(file, text)
+  } catch (error) {
+    return fail([`${file} cannot be written: ${error instanceof Error ? error.message : String(error)}`], json)
+  }
+  const prepared = await offline(file)
+  if (!('loaded' in prepared)) return fail(tellProblems(prepared.problems), json)
+  const found = adviseOn(findings, prepared.runtime).map(item => item.found)
+  const models = prepared.runtime.routes.names(true)
+  if (json) printJson({ ok: true, file, found, models })
+  else tellGateway(file, found, models)
+  return EXIT.done
+}
+
+function tellGateway(file: string, found: readonly string[], models: readonly string[]): void {
+  print(`${shorter(file)} is written; only you can read it, and no key is in it.\n`)
+  const rows = [...found.map(text => ['found', text]), ['serves', models.join(', ') || 'nothing yet']]
+  print(table(rows, '  '))
+  if (process.env['SLUICE_CONFIG']) print('\nSLUICE_CONFIG names another file: that one is run, until it is unset.')
+  print('\nNext: sluice start')
+}
+
+async function setupDocker(folder: string, json: boolean): Promise<number> {
   if (!existsSync(join(folder, 'docker-compose.yml')))
     return fail([`There is no docker-compose.yml in ${folder}.`], json)
   const file = join(folder, '.env')
