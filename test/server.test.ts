@@ -240,7 +240,7 @@ t.test('openapi.json lists every row of the endpoint table', async t => {
   const { status, json } = await get(`${url}/openapi.json`)
   t.equal(status, 200)
   t.match(json, { openapi: '3.1.0', info: { title: 'Sluice' } })
-  const paths = json?.['paths'] as Record<string, { get?: unknown; post?: { summary: string } }>
+  const paths = json?.['paths'] as Record<string, { get?: { tags: string[] }; post?: { summary: string } }>
   for (const { paths: rows, summary } of ENDPOINTS)
     for (const path of rows) t.equal(paths[path]?.post?.summary, summary, path)
   for (const prefix of GEMINI_PREFIXES)
@@ -248,7 +248,8 @@ t.test('openapi.json lists every row of the endpoint table', async t => {
   for (const [path, { get: read }] of Object.entries(paths)) {
     if (read === undefined || path.includes('{')) continue
     const answer = await get(url + path + (path === '/admin/explain' ? '?model=demo' : ''))
-    t.equal(answer.status, 200, path)
+    // Without a master key there are no keys to be managed.
+    t.equal(answer.status, read.tags.includes('admin') ? 403 : 200, path)
   }
 })
 

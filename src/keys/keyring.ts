@@ -90,12 +90,20 @@ export class Keyring {
     return this.#digest(secret)
   }
 
+  /** Writes down when keys were last used. */
+  async touch(): Promise<void> {
+    const used = this.#directory.usedSince(this.#touchedAt)
+    const now = Date.now()
+    if (this.#store === undefined || used.size === 0) return
+    if ((await touchKeys(this.#store, used)) === undefined) this.#touchedAt = now
+  }
+
   async close(): Promise<void> {
     this.#closing.abort()
     clearInterval(this.#touching)
     await this.#opening
     if (this.#store === undefined) return
-    await this.#touch(this.#store)
+    await this.touch()
     await this.#store.close()
   }
 
@@ -126,13 +134,7 @@ export class Keyring {
     this.#store = store
     this.#log('info', `keys are on (${store.kind})`, { database: store.kind, milliseconds: Math.round(milliseconds) })
     for (const listener of this.#whenOpen.splice(0)) listener(store)
-    this.#touching = setInterval(() => void this.#touch(store), TOUCH_EVERY).unref()
-  }
-
-  async #touch(store: Store): Promise<void> {
-    const used = this.#directory.usedSince(this.#touchedAt)
-    const now = Date.now()
-    if (used.size === 0 || (await touchKeys(store, used)) === undefined) this.#touchedAt = now
+    this.#touching = setInterval(() => void this.touch(), TOUCH_EVERY).unref()
   }
 
   /**

@@ -8,6 +8,7 @@ import { Gateway } from '../../src/exchange/gateway.ts'
 import type { CallRecord } from '../../src/exchange/record.ts'
 import { compile, type Runtime } from '../../src/exchange/runtime.ts'
 import type { HookSet } from '../../src/hooks/hook-set.ts'
+import type { Keyring } from '../../src/keys/keyring.ts'
 import type { Wire } from '../../src/lib/wire.ts'
 import { Metrics } from '../../src/metrics/metrics.ts'
 import { HealthBook } from '../../src/routing/health.ts'
@@ -42,6 +43,8 @@ export interface TestOptions {
   readonly variables?: Readonly<Record<string, string | undefined>>
   /** Hooks of the configuration that is there from the start. */
   readonly hooks?: (config: GatewayConfig, metrics: Metrics) => Promise<HookSet>
+  /** Closed with the gateway. */
+  readonly keyring?: Keyring
 }
 
 const schema = JSON.parse(
@@ -74,11 +77,12 @@ export async function testGateway(config: PartialConfig, options: TestOptions = 
   const records: CallRecord[] = []
   const bugs: Error[] = []
   const gateway = new Gateway(compiled(config), metrics, record => records.push(record))
-  const app = createApp(gateway, {
+  const controls = {
     reload: async () => ({ accepted: false, generation, lines: ['A test has no file to reload.'] }),
     rejected: () => [],
-    onBug: error => bugs.push(error)
-  })
+    onBug: (error: Error) => bugs.push(error)
+  }
+  const app = createApp(gateway, controls, options.keyring)
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
   return {
@@ -91,6 +95,7 @@ export async function testGateway(config: PartialConfig, options: TestOptions = 
     close: async () => {
       app.server.closeAllConnections()
       await app.close()
+      await options.keyring?.close()
       await pools.close()
       gateway.checks.stop()
       gateway.deadlines.close()

@@ -35,6 +35,11 @@ export class Fields {
     this.#isQuery = isQuery
   }
 
+  /** What is wrong with a field that was read. */
+  get mistake(): Failure | undefined {
+    return this.#failure
+  }
+
   /** What is wrong: with a field, or that one is not known. To be asked when all have been read. */
   get failure(): Failure | undefined {
     if (this.#failure !== undefined) return this.#failure

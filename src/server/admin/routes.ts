@@ -9,6 +9,7 @@ import { masterOnly } from '../doors.ts'
 import { sendFailure } from '../reply.ts'
 import type { AdminRoute, Asked } from './asked.ts'
 import { AUDIT_ROUTES } from './audit.ts'
+import { IMPORT_ROUTES } from './import.ts'
 import { KEY_ROUTES } from './keys.ts'
 import { OWNER_ROUTES } from './owners.ts'
 import { SPEND_ROUTES } from './spend.ts'
@@ -17,6 +18,7 @@ import { USER_ROUTES } from './users.ts'
 
 export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...KEY_ROUTES,
+  ...IMPORT_ROUTES,
   ...TEAM_ROUTES,
   ...USER_ROUTES,
   ...OWNER_ROUTES,
