@@ -1,4 +1,5 @@
 import type { Colors } from 'picocolors/types.js'
+import { llmrcSources } from '../config/llmrc.ts'
 import type { Runtime } from '../exchange/runtime.ts'
 import { VERSION } from '../server/version.ts'
 import type { Advice } from './advice.ts'
@@ -58,6 +59,10 @@ export function banner(greeting: Greeting, colors: Colors): string {
 }
 
 function configLine({ file, whence }: ConfigFile): string {
+  if (whence === 'llmrc') {
+    const read = llmrcSources(file, process.env)
+    return `${read.join(', ')}, the first to say something wins; in force again whenever a file is saved`
+  }
   return whence === 'packaged'
     ? `the packaged gateway.yaml (copy it here to change it: cp ${shorter(file)} .)`
     : `${shorter(file)}, in force again whenever it is saved`

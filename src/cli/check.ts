@@ -1,4 +1,5 @@
 import type { LiteLLMReport } from '../config/litellm/report.ts'
+import { isLlmrc, llmrcSources } from '../config/llmrc.ts'
 import { findConfig, type Where } from './find-config.ts'
 import { offline } from './offline.ts'
 import { colors, count, EXIT, fail, print, printJson, table } from './output.ts'
@@ -22,6 +23,7 @@ export async function check(file: string | undefined, flags: Where & { json?: bo
   }
   const { loaded, runtime } = prepared
   const warnings = [...runtime.warnings, ...prepared.warnings]
+  const read = isLlmrc(loaded.file) ? llmrcSources(loaded.file, process.env) : undefined
   const served = runtime.routes.routes().map(route => ({ model: route.name, targets: route.targets.map(nameOf) }))
   if (json) {
     const { report } = loaded
@@ -29,6 +31,7 @@ export async function check(file: string | undefined, flags: Where & { json?: bo
       ok: true,
       file: source.file,
       files: loaded.files,
+      ...(read !== undefined && { read }),
       problems: loaded.problems,
       warnings,
       ...(report !== undefined && { litellm: report }),
@@ -40,6 +43,7 @@ export async function check(file: string | undefined, flags: Where & { json?: bo
   for (const line of tell(loaded.problems)) print(colors.yellow(line))
   for (const warning of warnings) print(colors.yellow(`warning ${warning}`))
   if (loaded.report !== undefined) print(reportOf(loaded.report))
+  if (read !== undefined) print(`Read in this order, the first to say something wins: ${read.join(', ')}.`)
   print(colors.green(`${shorter(source.file)} is in order. It serves:`))
   print(
     table(

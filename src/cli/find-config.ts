@@ -1,12 +1,13 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { LLMRC, llmrcSources } from '../config/llmrc.ts'
 
 /** What the places are called in which a file is looked for. */
-type Whence = 'flag' | 'variable' | 'folder' | 'packaged'
+type Whence = 'flag' | 'variable' | 'folder' | 'llmrc' | 'packaged'
 
 export interface ConfigFile {
-  /** Absolute. */
+  /** Absolute. Of `llmrc`, the folder's own, which need not be there. */
   readonly file: string
   readonly whence: Whence
   /** Whose `.sluice` is used: the packaged file's own folder may be read-only, and belongs to nobody's project. */
@@ -23,7 +24,7 @@ const NAMES = ['gateway.yaml', 'gateway.yml'] as const
 const FOREIGN_NAMES = ['config.yaml', 'config.yml'] as const
 const PACKAGED = fileURLToPath(new URL('../../../gateway.yaml', import.meta.url))
 
-/** The file that is run: the flag's, $SLUICE_CONFIG, the folder's own, else the one in the package. A string says why none. */
+/** The file that is run: the flag's, $SLUICE_CONFIG, the folder's own, .llmrc.json and its like, else the one in the package. A string says why none. */
 export function findConfig(where: Where, env: NodeJS.ProcessEnv, cwd = process.cwd()): ConfigFile | string {
   if (where.workspace !== undefined && !existsSync(resolve(cwd, where.workspace)))
     return `The folder ${resolve(cwd, where.workspace)} does not exist.`
@@ -32,6 +33,8 @@ export function findConfig(where: Where, env: NodeJS.ProcessEnv, cwd = process.c
   if (env['SLUICE_CONFIG']) return named(resolve(cwd, env['SLUICE_CONFIG']), 'variable')
   for (const name of NAMES) if (existsSync(join(folder, name))) return named(join(folder, name), 'folder')
   for (const name of FOREIGN_NAMES) if (listsModels(join(folder, name))) return named(join(folder, name), 'folder')
+  const llmrc = join(folder, LLMRC)
+  if (llmrcSources(llmrc, env).length > 0) return { file: llmrc, whence: 'llmrc', home: folder }
   if (!existsSync(PACKAGED)) return `There is no gateway.yaml in ${folder}. Write one, or name it: --config FILE.`
   return { file: PACKAGED, whence: 'packaged', home: folder }
 }

@@ -35,7 +35,8 @@ export async function setup(flags: SetupFlags): Promise<number> {
 async function setupGateway(folder: string, printed: boolean, json: boolean): Promise<number> {
   const file = join(folder, 'gateway.yaml')
   const runs = findConfig({ workspace: folder }, {})
-  if (!printed && typeof runs !== 'string' && runs.whence === 'folder')
+  const isThere = typeof runs !== 'string' && runs.whence !== 'packaged' && existsSync(runs.file)
+  if (!printed && isThere)
     return fail(
       [`${shorter(runs.file)} is there already and stays as it is; --print shows what would be written.`],
       json

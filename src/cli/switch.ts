@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { isLlmrc, readLlmrc } from '../config/llmrc.ts'
 import { parseConfig, readTree } from '../config/load.ts'
 import { child, type Located, textOf } from '../config/located.ts'
 import { replaceValue } from '../config/replace.ts'
@@ -43,7 +44,9 @@ export async function switchBackend(name: string | undefined, flags: SwitchFlags
 
 function read(source: ConfigFile): Said | string[] {
   try {
-    const { root, problems } = readTree(readFileSync(source.file, 'utf8'), source.file, { env: process.env })
+    const { root, problems } = isLlmrc(source.file)
+      ? readLlmrc(source.file, process.env)
+      : readTree(readFileSync(source.file, 'utf8'), source.file, { env: process.env })
     const backends = child(root, 'backends')
     if (root.kind !== 'map') return tell(problems)
     const names = backends?.kind === 'map' ? [...backends.entries.keys()] : []
@@ -70,11 +73,13 @@ function unknown(name: string, { names }: Said, { file, whence }: ConfigFile): s
 function write(name: string, { file }: Said, source: ConfigFile): number | string[] {
   if (source.whence === 'packaged') return ['The packaged gateway.yaml is not yours to change: copy it here first.']
   const here = shorter(file)
+  if (file.startsWith('$')) return [`${file} says which backend is active: set that instead.`]
+  const foreign = isLlmrc(source.file)
   try {
-    const changed = replaceValue(readFileSync(file, 'utf8'), 'active_backend', name)
+    const changed = replaceValue(readFileSync(file, 'utf8'), foreign ? 'backend' : 'active_backend', name)
     if (typeof changed === 'string') return [`${here} was left as it is: ${changed}.`]
     // A file that would be refused with the new line is told before anything is written.
-    if (file === source.file) {
+    if (file === source.file && !foreign) {
       const known = { providers: PROVIDER_NAMES }
       const result = parseConfig(changed.text, file, { env: process.env, known })
       if (!result.ok) return [...tell(result.problems), `${here} was left as it is: put that right first.`]

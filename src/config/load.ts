@@ -8,6 +8,7 @@ import { findUnenforced } from './enforced.ts'
 import type { GatewayConfig } from './generated/types.ts'
 import { gather } from './include.ts'
 import { adoptLiteLLM, type LiteLLMReport } from './litellm/adopt.ts'
+import { isLlmrc, readLlmrc } from './llmrc.ts'
 import { keySpot, type Located, mapAt, plain, scalarAt, valueSpot } from './located.ts'
 import { errorAt, inFileOrder, type Path, type Problem, type Spot } from './problem.ts'
 import { checkSchema } from './schema.ts'
@@ -53,9 +54,10 @@ export type LoadResult =
 /** More are of no help: the first ones cause the rest. */
 const MAX_PROBLEMS = 100
 
-/** Reads gateway.yaml, or LiteLLM's config.yaml: all of it is right, or every thing that is wrong is told with its place. */
+/** Reads gateway.yaml, LiteLLM's config.yaml or .llmrc.json: all of it is right, or every thing that is wrong is told with its place. */
 export function loadConfig(path: string, options: LoadOptions): LoadResult {
   const file = resolve(path)
+  if (isLlmrc(file)) return judge(readLlmrc(file, options.env), file, options)
   const text = readSource(file, { file, line: 1, column: 1 })
   if (typeof text !== 'string') return { ok: false, problems: [text], files: [file], globs: [] }
   return parseConfig(text, file, options)
@@ -87,7 +89,12 @@ export function parseConfig(text: string, path: string, options: LoadOptions): L
   const file = resolve(path)
   const top: Spot = { file, line: 1, column: 1 }
   if (isTooLarge(text)) return { ok: false, problems: [errorAt(top, [], 'larger than 4 MB')], files: [file], globs: [] }
-  const { root, problems, files, globs, report } = readTree(text, file, options)
+  return judge(readTree(text, file, options), file, options)
+}
+
+/** From what is said to what is meant, or to everything that is wrong with it. */
+function judge(tree: Tree, file: string, options: LoadOptions): LoadResult {
+  const { root, problems, files, globs, report } = tree
   applyOverrides(root, options.overrides)
   problems.push(...findUnenforced(root))
   const config = validate(root, problems, options)
