@@ -5,6 +5,7 @@ const GENAI = 'gen_ai_request_model=~"$model", gen_ai_provider_name=~"$provider"
 const TARGET = 'target=~"$target"'
 const REQUESTS = `gateway_requests_total{${CALLS}}`
 const FAILED = `gateway_requests_total{${CALLS}, status="5xx"}`
+const COST = `gateway_cost_usd_total{${CALLS}}`
 const DURATION = 'gen_ai_client_operation_duration_seconds'
 const FIRST_TOKEN = 'gen_ai_server_time_to_first_token_seconds'
 const PER_TOKEN = 'gen_ai_server_time_per_output_token_seconds'
@@ -257,6 +258,69 @@ export const BOARDS = [
       [
         graph('Mended', 'What models wrote in another form than they meant, put right.', 'ops', [
           { expr: sum(rate(`gateway_mended_total{${TARGET}}`), 'target', 'kind'), legend: '{{target}} {{kind}}' }
+        ])
+      ]
+    ]
+  },
+  {
+    uid: 'sluice-spend',
+    title: 'Sluice: spend and limits',
+    variables: ['model', 'provider'],
+    rows: [
+      [
+        stat('Spent', 'USD in this time, as far as prices are known.', 'currencyUSD', sum(increase(COST))),
+        stat(
+          'Saved',
+          'USD in this time, by caches and by this machine.',
+          'currencyUSD',
+          `${sum(increase('gateway_savings_usd_total'))} or vector(0)`
+        ),
+        stat(
+          'Not in the database',
+          'Calls whose cost lies on the gateways’ disks; many of them mean that the database is away.',
+          'short',
+          'sum(gateway_journal_pending)',
+          BAD_ABOVE(1000, 100000)
+        ),
+        stat(
+          'Lost',
+          'Calls in this time whose cost was not written down, since the journal was full.',
+          'short',
+          sum(increase('gateway_journal_lost_total')),
+          BAD_ABOVE(1, 1)
+        )
+      ],
+      [
+        graph(
+          'Spend by model',
+          'USD an hour.',
+          'currencyUSD',
+          [{ expr: `3600 * ${sum(rate(COST), 'model')}`, legend: '{{model}}' }],
+          STACKED
+        ),
+        graph(
+          'Spend by provider',
+          'USD an hour.',
+          'currencyUSD',
+          [{ expr: `3600 * ${sum(rate(COST), 'provider')}`, legend: '{{provider}}' }],
+          STACKED
+        )
+      ],
+      [
+        graph('Refused by limits', 'By whose limit, and which.', 'ops', [
+          {
+            expr: sum(rate('gateway_limit_decisions_total{decision="refused"}'), 'scope', 'dimension'),
+            legend: '{{scope}} {{dimension}}'
+          }
+        ]),
+        graph('What is left of budgets', 'The tightest of each team, organization and tag.', 'percentunit', [
+          { expr: 'min by (scope, id) (gateway_budget_remaining_ratio)', legend: '{{scope}} {{id}}' }
+        ]),
+        graph('Alerts', 'Budgets that passed 50, 80 or 100 %.', 'short', [
+          {
+            expr: sum('increase(gateway_budget_alerts_total[$__rate_interval])', 'scope', 'percent'),
+            legend: '{{scope}} {{percent}} %'
+          }
         ])
       ]
     ]

@@ -31,7 +31,7 @@ function familyOf(name: string): string {
 t.test('a scrape says what the table says: types, labels, buckets', async t => {
   const gateway = await testGateway({
     model_list: [
-      { model_name: 'fine', provider: 'demo' },
+      { model_name: 'fine', provider: 'demo', price: { output: 1 } },
       { model_name: 'sick', provider: 'demo', demo: { fail: '500' } }
     ],
     routing: { retries: 0, fallbacks: { sick: ['fine'] } }
@@ -49,6 +49,10 @@ t.test('a scrape says what the table says: types, labels, buckets', async t => {
   metrics.streamAborted('client')
   metrics.droppedField('openai-chat', 'anthropic', 'messages[3].name')
   metrics.mended('demo/fine', 'repaired', 2)
+  metrics.saved('cache', 0.25)
+  metrics.limited('key', 'budget', 'refused')
+  metrics.alerted('team', 80)
+  metrics.budgets = () => [{ scope: 'team', id: 'blue', ratio: 0.2 }]
   const response = await fetch(`${gateway.url}/metrics`)
   t.match(response.headers.get('content-type'), /^text\/plain; version=0\.0\.4/)
   const text = await response.text()

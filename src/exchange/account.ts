@@ -2,6 +2,7 @@ import type { Failure } from '../chat/failure.ts'
 import type { Usage } from '../chat/usage.ts'
 import type { Caller } from '../keys/caller.ts'
 import type { MendCounts } from '../quirks/mend.ts'
+import type { Spending } from './bill.ts'
 import type { Delivery } from './delivery.ts'
 import type { Inbound } from './inbound.ts'
 import type { AttemptRecord, CallRecord } from './record.ts'
@@ -14,6 +15,7 @@ interface Over {
   readonly upstreamModel: string | undefined
   readonly attempts: readonly AttemptRecord[]
   readonly usage: Usage | undefined
+  readonly spending: Spending
   readonly dropped: readonly string[]
   readonly mended: MendCounts | undefined
   readonly waited: number
@@ -26,15 +28,17 @@ interface Over {
 const LONGEST_NAME = 200
 
 /** The account of a request that is over. */
-export function accountOf(over: Over): CallRecord {
-  const { inbound, delivery, failure, mended, waited, clientGone, overhead, ...same } = over
+export function callRecord(over: Over): CallRecord {
+  const { inbound, delivery, failure, mended, waited, clientGone, overhead, spending, ...same } = over
   const { model, receivedAt } = inbound
+  const { counted: _, ...costs } = spending
   return {
     route: same.route,
     provider: same.provider,
     upstreamModel: same.upstreamModel,
     attempts: same.attempts,
     usage: same.usage,
+    ...costs,
     dropped: same.dropped,
     generation: same.generation,
     id: inbound.id,

@@ -9,6 +9,7 @@ import type { Translated, WayBack } from '../relay/way-back.ts'
 import type { Target } from '../routing/target.ts'
 import type { CallReceiver } from '../upstream/call.ts'
 import { retryAfterOf } from '../upstream/retry-after.ts'
+import { outputIn } from './guess.ts'
 import { hasContent, kindOfBytes, kindOfType, looksWhole, packingOf, saysError, unpack } from './sniff.ts'
 
 /** An upstream's error answer in the client's own dialect: its bytes say more than we could. */
@@ -20,7 +21,8 @@ export interface ErrorAnswer {
 
 /** Told how a try goes. After `failed` or `finished` nothing follows. */
 export interface AttemptOwner {
-  begin(status: number, headers: WireHeaders, length: number | undefined): void
+  /** `usage`: of a whole answer. */
+  begin(status: number, headers: WireHeaders, length: number | undefined, usage?: Usage): void
   /** False: the attempt waits until it is resumed. */
   write(chunk: Buffer): void
   finish(usage: Usage | undefined, last: Buffer | undefined): void
@@ -83,6 +85,20 @@ export class Attempt implements CallReceiver {
   /** What the client was sent last, where bytes pass. */
   get tail(): string {
     return this.#excerpt.tail()
+  }
+
+  /** What it has used so far: as the upstream said, and where it did not, by what has come. `input`: a guess. */
+  usageSoFar(input: number): Usage {
+    const { bytes } = this.#excerpt
+    const said = this.#translation?.usage ?? (bytes === 0 ? undefined : this.#excerpt.usage(this.#dialect))
+    const output = bytes === 0 || this.#mode === 'error' ? 0 : outputIn(this.#dialect.name, bytes, this.tail)
+    return {
+      input: said === undefined || said.input === 0 ? input : said.input,
+      output: Math.max(said?.output ?? 0, output),
+      cacheRead: said?.cacheRead ?? 0,
+      cacheWrite: said?.cacheWrite ?? 0,
+      reasoning: said?.reasoning ?? 0
+    }
   }
 
   /** The client's stream has been begun by us, so the answer has to go on with it. */
@@ -223,8 +239,9 @@ export class Attempt implements CallReceiver {
     if (bytes instanceof Failure)
       return this.#owner.failed(this.#wrong(`gave an answer that cannot be understood: ${bytes.message}`, bytes))
     const headers = this.#mode === 'gather' ? { ...this.#headers, 'content-type': 'application/json' } : this.#headers
-    this.#owner.begin(this.#status, headers, bytes.length)
-    this.#owner.finish(this.#translation?.usage ?? this.#excerpt.usage(this.#dialect), bytes)
+    const usage = this.#translation?.usage ?? this.#excerpt.usage(this.#dialect)
+    this.#owner.begin(this.#status, headers, bytes.length, usage)
+    this.#owner.finish(usage, bytes)
   }
 
   #gather(said: Translated | undefined): boolean {

@@ -4,23 +4,24 @@ import { byteLength } from '../lib/splice.ts'
 import type { WireHeaders } from '../lib/wire.ts'
 import type { Resolved } from '../routing/routes.ts'
 import { type Target, upstreamModel } from '../routing/target.ts'
-import { accountOf } from './account.ts'
+import { callRecord } from './account.ts'
 import { conversationOf, tagsOf, tokensOf } from './ask.ts'
 import { Attempt, type AttemptOwner, type ErrorAnswer } from './attempt.ts'
 import { Attempts } from './attempts.ts'
+import { afterwards, Bill } from './bill.ts'
 import { Delivery, type DeliveryOwner } from './delivery.ts'
 import type { Gateway, Running } from './gateway.ts'
 import { upstreamHeaders } from './headers.ts'
 import type { Patient } from './heartbeat.ts'
 import { type Ended, Hooked, type HookedAttempt } from './hooked.ts'
 import type { Client, Inbound } from './inbound.ts'
+import { accountOf } from './journaled.ts'
 import { Ladder, type Step, waitedInVain } from './ladder.ts'
 import { ownHeaders } from './own-headers.ts'
 import { Patience } from './patience.ts'
 import { refusedModel } from './permitted.ts'
 import { type Known, Preparation, type Prepared } from './prepare.ts'
 import { advised, isModelMissing } from './recommend.ts'
-import type { CallRecord } from './record.ts'
 import type { Runtime } from './runtime.ts'
 import { count } from './settle.ts'
 import { type Candidate, candidatesOf, renderTrace } from './trace.ts'
@@ -38,6 +39,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
   #ladder: Ladder | undefined
   readonly #attempts: Attempts
   readonly #patience: Patience
+  readonly #bill: Bill
   #hooked: Hooked | undefined
   #model = ''
   /** Who could have served it; kept for those who ask for a trace alone. */
@@ -56,6 +58,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     this.#preparation = new Preparation(inbound, gateway.stored)
     this.#attempts = new Attempts(gateway.deadlines)
     this.#patience = new Patience(this, inbound.stream, gateway.deadlines)
+    this.#bill = new Bill(gateway, runtime, inbound)
     this.#delivery = new Delivery(client, inbound, this.#preparation, this)
     gateway.metrics.inflight++
     gateway.running.add(this)
@@ -84,11 +87,20 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     const refused = refusedModel(inbound.caller, inbound.model, resolved, this.#runtime)
     if (refused !== undefined) return this.#giveUp(refused)
     if (resolved instanceof Failure) return this.#giveUp(resolved)
-    const { rules } = this.#runtime
-    const { route } = resolved
+    if (inbound.caller === undefined || inbound.caller.bounds.length === 0) return this.#enter(inbound, resolved)
+    this.#bill.ask(resolved, granted => {
+      if (this.#over) return
+      if (granted instanceof Failure) this.#giveUp(granted)
+      else this.#enter(inbound, granted)
+    })
+  }
+
+  /** It may be served: by whom, the ladder says. */
+  #enter(inbound: Inbound, resolved: Resolved): void {
+    const { rules, routes } = this.#runtime
     const ask = {
-      tags: this.#hooked?.tags ?? tagsOf(inbound, route),
-      conversation: conversationOf(inbound, route, rules.sticky),
+      tags: this.#hooked?.tags ?? tagsOf(inbound, resolved.route),
+      conversation: conversationOf(inbound, resolved.route, rules.sticky),
       tokens: tokensOf(this.#inbound)
     }
     this.#resolved = resolved
@@ -134,12 +146,13 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     if (from !== undefined && from !== to)
       this.#gateway.metrics.fellBack(from, to, this.#lastFailure?.kind ?? 'unavailable')
     const model = upstreamModel(target, resolved.asked, resolved.captured)
-    const attempt = this.#hooked?.at(target, model)
+    const attempt = afterwards(this.#bill.cover(target, model), () => this.#hooked?.at(target, model))
+    if (attempt instanceof Failure) return attempt
     if (!(attempt instanceof Promise)) return this.#tryHooked(target, model, attempt)
     this.#patience.watchOver(target)
     void attempt.then(later => {
       if (this.#over) return
-      const failure = this.#tryHooked(target, model, later)
+      const failure = later instanceof Failure ? later : this.#tryHooked(target, model, later)
       const ladder = this.#ladder
       if (failure !== undefined && ladder !== undefined) this.#climb(ladder, this.#remember(ladder, target, failure))
     })
@@ -164,6 +177,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
   #endBy({ end, attempt }: Ended): void {
     if (this.#over) return
     if (end instanceof Failure) return this.#giveUp(end)
+    this.#bill.waive()
     this.#delivery.answer(this.#preparation.plainWay(attempt), end, (failure, usage) => {
       if (this.#over) return
       if (failure === undefined) this.#settle(usage, undefined)
@@ -173,14 +187,9 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
 
   #send(target: Target, { surface, path, body, dropped, translation }: Prepared, hooked?: HookedAttempt): void {
     const inbound = this.#inbound
-    const sent = { ...inbound.headers, ...hooked?.changes.headers }
+    const sent = hooked === undefined ? inbound.headers : { ...inbound.headers, ...hooked.changes.headers }
     const foreign = translation !== undefined && surface.dialect !== inbound.dialect
-    const headers = upstreamHeaders(
-      hooked === undefined ? inbound.headers : sent,
-      surface,
-      target.provider === 'demo',
-      foreign
-    )
+    const headers = upstreamHeaders(sent, surface, target.provider === 'demo', foreign)
     this.#dropped = target.onUnsupported === 'drop' ? [] : dropped
     for (const field of dropped) this.#gateway.metrics.droppedField(inbound.dialect, surface.dialect, field)
     const bodyLength = byteLength(body)
@@ -190,6 +199,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     const attempt = new Attempt({ target, surface, stream: inbound.stream, checksEnd, translation }, this)
     if (this.#attempts.sent === 0) this.#overhead = attempt.startedAt - inbound.receivedAt
     this.#attempts.start(attempt, this.#ladder?.ask.tokens ?? 0)
+    this.#bill.sent(target, this.#model, this.#resolved)
     const request = { method: 'POST', path: surface.base + path, headers, body, bodyLength }
     const sending = { operation: inbound.operation, model: this.#model }
     this.#attempts.send(attempt, surface.finish?.(request, sending) ?? request, failure => this.failed(failure))
@@ -205,18 +215,19 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     return !this.#over && this.#delivery.reassure(this.#attempts.latest)
   }
 
-  begin(status: number, upstream: WireHeaders, length: number | undefined): void {
+  begin(status: number, upstream: WireHeaders, length: number | undefined, usage?: Usage): void {
     if (this.#over) return
-    this.#delivery.begin(status, upstream, length)
     const attempt = this.#attempts.latest
+    this.#bill.price(attempt, usage)
+    this.#delivery.begin(status, upstream, length)
     if (attempt === undefined || !this.#delivery.framed) return
-    const { state } = attempt.target
-    state.measured(this.#delivery.firstByteAt - attempt.startedAt, this.#delivery.firstByteAt)
+    attempt.target.state.measured(this.#delivery.firstByteAt - attempt.startedAt, this.#delivery.firstByteAt)
   }
 
   write(chunk: Buffer): void {
     this.#patience.moved()
     if (!this.#delivery.write(chunk)) this.#attempts.pause()
+    if (this.#bill.watches) this.#bill.passed(chunk, this.#attempts.latest, failure => this.failed(failure))
   }
 
   finish(usage: Usage | undefined, last: Buffer | undefined): void {
@@ -297,11 +308,13 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
   }
 
   #passError(failure: Failure, answer: ErrorAnswer): void {
+    this.#bill.waive()
     this.#delivery.pass(answer)
     this.#settle(undefined, failure)
   }
 
   #fail(failure: Failure): void {
+    this.#bill.waive()
     this.#delivery.fail(failure)
     this.#settle(undefined, failure)
   }
@@ -318,15 +331,16 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
       generation: this.#runtime.generation,
       overhead: this.#overhead,
       trace: this.#candidates && this.#trace(this.#candidates),
+      cost: this.#bill.cost,
+      limits: this.#bill.headers,
       more: this.#hooked?.answerHeaders
     })
   }
 
   #trace(candidates: readonly Candidate[]): string {
-    const { model, id } = this.#inbound
     return renderTrace({
-      id,
-      asked: model,
+      id: this.#inbound.id,
+      asked: this.#inbound.model,
       resolved: this.#resolved,
       candidates,
       attempts: this.#attempts.records,
@@ -348,8 +362,16 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     metrics.inflight--
     this.#gateway.running.remove(this)
     const inbound = this.#inbound
-    const target = this.#attempts.latest?.target
-    const record: CallRecord = accountOf({
+    const attempt = this.#attempts.latest
+    const target = attempt?.target
+    const spending = this.#bill.close({
+      attempt,
+      usage,
+      worked: clientGone || this.#delivery.answering,
+      cached: this.#hooked?.answerHeaders?.['x-gateway-cache'] === 'hit',
+      resolved: this.#resolved
+    })
+    const record = callRecord({
       inbound,
       delivery: this.#delivery,
       route: this.#resolved?.route.name,
@@ -357,6 +379,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
       upstreamModel: target && this.#model,
       attempts: this.#attempts.records,
       usage,
+      spending,
       dropped: this.#dropped,
       mended: this.#preparation.mended,
       waited: this.#patience.waitedFor,
@@ -368,7 +391,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     // A stranger chose the name of a model that leads nowhere.
     const series = target?.series.call(inbound.endpoint) ?? metrics.call('other', 'none', inbound.endpoint)
     count(record, series, metrics)
-    this.#gateway.settled(record, failure?.details.cause)
+    this.#gateway.settled(record, failure?.details.cause, accountOf(inbound, this.#resolved, spending.counted))
     this.#hooked?.done(record)
   }
 }

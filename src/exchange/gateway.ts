@@ -1,9 +1,14 @@
 import type { Failure } from '../chat/failure.ts'
 import { Deadlines } from '../lib/deadlines.ts'
 import { type Member, Roster } from '../lib/roster.ts'
+import type { Alert, Limits, OnAlert, OnDecision } from '../limits/limits.ts'
+import { MemoryLimits } from '../limits/memory.ts'
 import type { Metrics, TargetLoad } from '../metrics/metrics.ts'
 import type { HealthBook } from '../routing/health.ts'
+import type { Journal } from '../spend/journal.ts'
+import { ListPrices } from '../spend/prices.ts'
 import { HealthChecks } from './checks.ts'
+import { type Account, settledCall } from './journaled.ts'
 import { CallLog, type CallRecord } from './record.ts'
 import type { Runtime } from './runtime.ts'
 import { StoredResponses } from './stored.ts'
@@ -28,6 +33,12 @@ export class Gateway {
   readonly health: HealthBook
   readonly checks = new HealthChecks(this)
   readonly running = new Roster<Running>()
+  /** What callers may still use. One of its own for each process, unless several share it. */
+  limits: Limits
+  /** Where calls of keys are written down; absent where there are none. */
+  journal: Journal | undefined
+  readonly listPrices = new ListPrices()
+  onAlert: OnAlert = () => undefined
   readonly startedAt = Date.now()
   readonly #onSettled: (record: CallRecord, error: unknown) => void
 
@@ -42,6 +53,9 @@ export class Gateway {
     this.#onSettled = onSettled
     metrics.generation = runtime.generation
     metrics.targets = () => this.#loads()
+    metrics.budgets = () => this.limits.remaining()
+    metrics.journal = () => this.journal ?? { pending: 0, lost: 0 }
+    this.limits = new MemoryLimits(Date.now, this.onDecision, alert => this.alert(alert))
     this.checks.watch()
   }
 
@@ -71,9 +85,20 @@ export class Gateway {
     return loads
   }
 
-  settled(record: CallRecord, error: unknown): void {
+  /** `account`: whose it was, where that is written down. What never left here costs nobody anything. */
+  settled(record: CallRecord, error: unknown, account?: Account): void {
     this.calls.add(record)
     this.#onSettled(record, error)
+    if (this.journal === undefined || account === undefined) return
+    if (record.attempts.length > 0 || record.failure === undefined) this.journal.settled(settledCall(record, account))
+  }
+
+  readonly onDecision: OnDecision = (scope, dimension, decision) => this.metrics.limited(scope, dimension, decision)
+
+  /** A budget is half gone, nearly gone, or gone. */
+  alert(alert: Alert): void {
+    this.metrics.alerted(alert.bound.scope, alert.percent)
+    this.onAlert(alert)
   }
 
   /** Resolves when nothing runs any more, or stops what is left when the time is over. */

@@ -93,6 +93,8 @@ export function addOver(headers: string[], more: Readonly<Record<string, string>
 export function addReturned(upstream: WireHeaders, headers: string[]): void {
   for (const name in upstream) {
     const value = upstream[name]
+    // The limits of the caller here say more to it than those of a key that it does not know.
+    if (name.includes('ratelimit-') && headers.includes(name)) continue
     if (value !== undefined && returned(name)) headers.push(name, Array.isArray(value) ? value.join(', ') : value)
   }
 }

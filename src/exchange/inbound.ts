@@ -11,7 +11,9 @@ export const WANTED_KEYS: ReadonlySet<string> = new Set([
   'max_output_tokens',
   'generationConfig',
   'generation_config',
+  'n',
   'prompt_cache_key',
+  'user',
   'metadata'
 ])
 
@@ -42,6 +44,8 @@ export interface Inbound {
   readonly trace?: boolean
   /** Who asks; absent where nobody was asked who they are: in tests, and offline. */
   readonly caller?: Caller
+  /** A hook asks this for a request that is being answered: it takes no place of its own. */
+  readonly isInner?: true
   /** `performance.now()` when the body was complete. */
   readonly receivedAt: number
 }

@@ -18,6 +18,7 @@ export function innerInbound(chat: ChatRequest, outer: Inbound, id: string): Inb
   return {
     ...outer,
     id,
+    isInner: true,
     operation: 'chat',
     stream: false,
     model: chat.model,

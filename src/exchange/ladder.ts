@@ -18,6 +18,8 @@ export type Step =
   | { readonly kind: 'queue'; readonly target: Target }
   | { readonly kind: 'fail'; readonly failure: Failure }
 
+/** What the gateway says of one target: another one may have room, or cost less. */
+const OURS: ReadonlySet<string> = new Set(['overloaded', 'over-budget'])
 /** A client that waits this long has seen every name we could offer. */
 const MAX_FALLBACK_NAMES = 5
 /** Waits between tries: at most this much the first time, twice as much each time after. */
@@ -127,7 +129,7 @@ export class Ladder {
     if (this.#failure === undefined || failure.kind !== 'unsupported') this.#failure = failure
     if (failure.kind === 'overloaded') this.#waitedInVain = true
     const list = this.#listFor(failure)
-    if (list === undefined && !failure.tryNext && failure.kind !== 'overloaded') return { kind: 'fail', failure }
+    if (list === undefined && !failure.tryNext && !OURS.has(failure.kind)) return { kind: 'fail', failure }
     if (list !== undefined) {
       this.#tried.push(target)
       this.#list = list

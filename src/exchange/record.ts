@@ -31,6 +31,13 @@ export interface CallRecord {
   readonly status: number
   readonly attempts: readonly AttemptRecord[]
   readonly usage: Usage | undefined
+  /** USD; absent where nobody knows what it cost. */
+  readonly cost?: number
+  /** The upstream did not say what it used, or nobody knows its price: the cost is a guess. */
+  readonly costEstimated?: true
+  /** USD that it would have cost elsewhere, and why it did not: this machine answered, or a cache. */
+  readonly saved?: number
+  readonly savedBy?: 'local' | 'cache'
   /** What the upstream's dialect could not say, as field paths. */
   readonly dropped: readonly string[]
   /** What the model wrote in another form than it meant. */

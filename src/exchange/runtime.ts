@@ -23,6 +23,8 @@ import { type Route, type RouteLists, routeOf } from '../routing/route.ts'
 import { Routes } from '../routing/routes.ts'
 import type { Target } from '../routing/target.ts'
 import type { CooldownRule } from '../routing/target-state.ts'
+import { ownTariff, pricesOf } from '../spend/prices.ts'
+import type { Tariff } from '../spend/tariff.ts'
 import type { CallTimeouts } from '../upstream/call.ts'
 import type { Sticky } from './ask.ts'
 import type { LadderRules } from './ladder.ts'
@@ -56,6 +58,8 @@ export interface Runtime {
   readonly hooks: HookSet | undefined
   /** What works but not as somebody may expect: a key that is not set. */
   readonly warnings: readonly string[]
+  /** What is served instead of a model that no budget covers. */
+  readonly downgrade: (model: string) => string | undefined
   readonly loadedAt: number
 }
 
@@ -78,7 +82,7 @@ export interface CompileProblem {
 }
 
 export function compile(config: GatewayConfig, given: Environment): Runtime | readonly CompileProblem[] {
-  const environment = { ...given, health: given.health ?? new HealthBook() }
+  const environment = { ...given, health: given.health ?? new HealthBook(), assumed: assumedTariff(config) }
   const problems: CompileProblem[] = []
   const warnings: string[] = []
   const byName = new Map<string, Target[]>()
@@ -119,8 +123,14 @@ export function compile(config: GatewayConfig, given: Environment): Runtime | re
     origins: new Set(targets.map(target => target.origin)),
     warnings: [...new Set(warnings)],
     hooks: environment.hooks?.isEmpty === false ? environment.hooks : undefined,
+    downgrade: downgradesOf(config),
     loadedAt: Date.now()
   })
+}
+
+/** What a price is taken to be that nobody knows. */
+function assumedTariff({ spend }: GatewayConfig): Tariff | undefined {
+  return spend.unknown_price === 'estimate' ? ownTariff(spend.estimated_price, true) : undefined
 }
 
 function rulesOf({ routing }: GatewayConfig): RoutingRules {
@@ -145,6 +155,11 @@ function listsOf(name: string, { routing }: GatewayConfig): RouteLists {
     contextFallbacks: ruleFor(name, routing.context_fallbacks),
     policyFallbacks: ruleFor(name, routing.content_policy_fallbacks)
   }
+}
+
+function downgradesOf({ limits }: GatewayConfig): Runtime['downgrade'] {
+  const rules = Object.fromEntries(Object.entries(limits.downgrade).map(([pattern, name]) => [pattern, [name]]))
+  return model => ruleFor(model, rules)[0]
 }
 
 /** An exact rule for the name first, then the most specific glob that covers it. */
@@ -196,7 +211,11 @@ function compileEntry(
   return compileTarget(entry.model_name, merged, environment, warnings)
 }
 
-type Compiling = Environment & { readonly health: HealthBook; readonly entryHooks?: readonly Bound[] }
+type Compiling = Environment & {
+  readonly health: HealthBook
+  readonly entryHooks?: readonly Bound[]
+  readonly assumed: Tariff | undefined
+}
 
 const NO_LIMITS = { maxParallel: undefined, rpm: undefined, tpm: undefined }
 const BACKEND_TIMEOUTS: CallTimeouts = { connect: 5000, firstToken: 120_000, idle: 60_000, total: 600_000 }
@@ -284,6 +303,7 @@ function compileTarget(route: string, upstream: Upstream, environment: Compiling
     hooks: environment.entryHooks ?? [],
     ...upstream.limits,
     cost: costOf(upstream.price, free),
+    prices: pricesOf(upstream.provider, upstream.price, free, environment.assumed),
     check: checkOf(upstream.check, surfaces),
     keyed: credential !== undefined && credential !== '',
     state: environment.health.state(name, identityOf(name, url, credential)),

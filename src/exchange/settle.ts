@@ -14,6 +14,9 @@ export function count(record: CallRecord, series: CallSeries, metrics: Metrics):
   const target = record.attempts.at(-1)?.target
   if (record.mended !== undefined && target !== undefined)
     for (const kind of MENDED) metrics.mended(target, kind, record.mended[kind])
+  const { cost = 0, saved = 0, savedBy } = record
+  if (cost > 0) series.cost.add(cost)
+  if (savedBy !== undefined && saved > 0) metrics.saved(savedBy, saved)
   if (usage === undefined) return
   series.inputTokens.observe(usage.input)
   series.outputTokens.observe(usage.output)

@@ -38,6 +38,7 @@ export interface Limits {
   reserve(bounds: readonly Bound[], ask: Amount): Reservation | Refused | Promise<Reservation | Refused>
   /** What a scope has spent is as the store says from now on: somebody has set it back. */
   forget(scope: string, id: string): void
+  remaining(): readonly Remaining[]
   close(): Promise<void>
 }
 
@@ -61,6 +62,22 @@ export interface Hit {
 
 /** Told of each decision, for counting. */
 export type OnDecision = (scope: string, dimension: string, decision: 'admitted' | 'refused') => void
+
+/** A budget is half gone, nearly gone, or gone. */
+export interface Alert {
+  readonly bound: Bound
+  readonly budget: BudgetBound
+  readonly spent: bigint
+  readonly percent: number
+}
+
+export type OnAlert = (alert: Alert) => void
+
+export interface Remaining {
+  readonly scope: string
+  readonly id: string
+  readonly ratio: number
+}
 
 export const MINUTE = 60_000
 export const DAY = 86_400_000

@@ -10,8 +10,10 @@ import {
   type Hit,
   type Limits,
   MINUTE,
+  type OnAlert,
   type OnDecision,
   type Refused,
+  type Remaining,
   type Reservation,
   type Standing,
   windowOf
@@ -26,6 +28,10 @@ interface Purse {
   reserved: bigint
   /** The part of `spent` that everybody knows of. */
   known: bigint
+  /** By limit: the highest percentage that was told. */
+  readonly told: Map<bigint, number>
+  /** What was spent before this was looked at: told by somebody else. */
+  readonly before: bigint
 }
 
 /** All that is counted for one scope, or for one model of it. */
@@ -50,7 +56,7 @@ class Counter {
       return purse
     }
     for (const [since, old] of this.purses) if (old.until <= now && old.reserved === 0n) this.purses.delete(since)
-    const fresh = { until, spent, reserved: 0n, known: spent }
+    const fresh = { until, spent, reserved: 0n, known: spent, told: new Map(), before: spent }
     this.purses.set(from, fresh)
     return fresh
   }
@@ -59,6 +65,10 @@ class Counter {
 /** What counts for nobody any more is looked for each time that so many counters were made. */
 const SWEEP_EVERY = 1000
 const IDLE_MS = 2 * DAY
+/** Metrics name no person. */
+const PRIVATE: ReadonlySet<string> = new Set(['key', 'user', 'customer'])
+/** So many are shown to whoever scrapes. */
+const MOST_TOLD = 300
 /** Nobody knows when a request that is under way will end. */
 const SOON = 1000
 
@@ -66,11 +76,17 @@ export class MemoryLimits implements Limits {
   readonly #counters = new Map<string, Counter>()
   readonly #clock: () => number
   readonly #onDecision: OnDecision
+  readonly #onAlert: OnAlert
   #sweepAt = SWEEP_EVERY
 
-  constructor(clock: () => number = Date.now, onDecision: OnDecision = () => undefined) {
+  constructor(
+    clock: () => number = Date.now,
+    onDecision: OnDecision = () => undefined,
+    onAlert: OnAlert = () => undefined
+  ) {
     this.#clock = clock
     this.#onDecision = onDecision
+    this.#onAlert = onAlert
   }
 
   /** `share`: the part of each limit that may be given away here, where others give away the rest. */
@@ -95,7 +111,7 @@ export class MemoryLimits implements Limits {
       const counter = counters[index]
       if (counter === undefined) continue
       counter.usedAt = now
-      counter.parallel++
+      if (bound.parallel !== undefined) counter.parallel++
       if (bound.requestsPerMinute !== undefined) counter.minute.add(1, now)
       if (bound.requestsPerDay !== undefined) counter.day.add(1, now)
       if (bound.tokensPerMinute !== undefined) counter.tokens.add(ask.tokens, now)
@@ -106,7 +122,7 @@ export class MemoryLimits implements Limits {
     }
     for (const purse of purses) purse.reserved += ask.cost
     const standing = this.#standing(bounds, now, share)
-    return new Taken(bounds, ask, now, counters, purses, standing, this.#clock)
+    return new Taken(bounds, ask, now, counters, purses, standing, this.#clock, (...charged) => this.#alert(...charged))
   }
 
   /** What all gateways have counted. What is over here and has not reached them yet is more. */
@@ -114,18 +130,45 @@ export class MemoryLimits implements Limits {
     const purse = this.#counter(bound).purse(budget, this.#clock())
     if (spent > purse.spent) purse.spent = spent
     purse.known = spent
+    this.#alert(bound, budget, purse)
+  }
+
+  /** What is left of the tightest budget of each, in shares of 1. */
+  remaining(): readonly Remaining[] {
+    const now = this.#clock()
+    const found: Remaining[] = []
+    for (const [name, { purses }] of this.#counters) {
+      const [scope = '', id = ''] = name.split(':')
+      if (PRIVATE.has(scope) || found.length >= MOST_TOLD) continue
+      let ratio = 2
+      for (const { until, spent, told } of purses.values())
+        for (const limit of told.keys()) if (until > now) ratio = Math.min(ratio, 1 - percentOf(spent, limit) / 100)
+      if (ratio <= 1) found.push({ scope, id, ratio: Math.max(0, ratio) })
+    }
+    return found
   }
 
   forget(scope: string, id: string): void {
     const own = `${scope}:${id}:`
     for (const [name, { purses }] of this.#counters) {
       if (!name.startsWith(own)) continue
-      for (const purse of purses.values()) purse.spent = purse.known = 0n
+      for (const purse of purses.values()) {
+        purse.spent = purse.known = 0n
+        purse.told.clear()
+      }
     }
   }
 
   close(): Promise<void> {
     return Promise.resolve()
+  }
+
+  #alert(bound: Bound, budget: BudgetBound, { spent, told, before }: Purse): void {
+    const { limit } = budget
+    const known = told.get(limit) ?? levelOf(before, limit)
+    const level = levelOf(spent, limit)
+    if (known !== level || !told.has(limit)) told.set(limit, Math.max(known, level))
+    if (level > known) this.#onAlert({ bound, budget, spent, percent: level })
   }
 
   #check(bound: Bound, ask: Amount, now: number, share: number): Hit | undefined {
@@ -184,6 +227,8 @@ export class MemoryLimits implements Limits {
   }
 }
 
+type OnCharge = (bound: Bound, budget: BudgetBound, purse: Purse) => void
+
 class Taken implements Reservation {
   readonly standing: Standing
   readonly #bounds: readonly Bound[]
@@ -192,6 +237,7 @@ class Taken implements Reservation {
   readonly #counters: readonly Counter[]
   readonly #purses: readonly Purse[]
   readonly #clock: () => number
+  readonly #onCharge: OnCharge
   #settled = false
 
   constructor(
@@ -201,7 +247,8 @@ class Taken implements Reservation {
     counters: readonly Counter[],
     purses: readonly Purse[],
     standing: Standing,
-    clock: () => number
+    clock: () => number,
+    onCharge: OnCharge
   ) {
     this.#bounds = bounds
     this.#ask = ask
@@ -210,6 +257,7 @@ class Taken implements Reservation {
     this.#purses = purses
     this.standing = standing
     this.#clock = clock
+    this.#onCharge = onCharge
   }
 
   settle(used: Amount): void {
@@ -219,16 +267,22 @@ class Taken implements Reservation {
     const difference = used.tokens - this.#ask.tokens
     for (const [index, counter] of this.#counters.entries()) {
       counter.usedAt = now
-      counter.parallel--
+      if (this.#bounds[index]?.parallel !== undefined) counter.parallel--
       if (this.#bounds[index]?.tokensPerMinute !== undefined) counter.tokens.correct(difference, this.#at, now)
     }
     for (const purse of this.#purses) purse.reserved -= this.#ask.cost
     if (used.cost === 0n) return
     // Money counts in the window in which it was known, as the store counts it.
     const charged = new Set<Purse>()
-    for (const [index, counter] of this.#counters.entries())
-      for (const budget of this.#bounds[index]?.budgets ?? []) charged.add(counter.purse(budget, now))
-    for (const purse of charged) purse.spent += used.cost
+    for (const [index, bound] of this.#bounds.entries()) {
+      for (const budget of bound.budgets) {
+        const purse = this.#counters[index]?.purse(budget, now)
+        if (purse === undefined) continue
+        if (!charged.has(purse)) purse.spent += used.cost
+        charged.add(purse)
+        this.#onCharge(bound, budget, purse)
+      }
+    }
   }
 }
 
@@ -254,9 +308,20 @@ function tighter(one: Gauge | undefined, other: Gauge): Gauge {
 }
 
 /** The one that lasts longer: before it is over, coming back helps nobody. */
-export function later(one: Hit | undefined, other: Hit | undefined): Hit | undefined {
+function later(one: Hit | undefined, other: Hit | undefined): Hit | undefined {
   if (one === undefined || other === undefined) return one ?? other
   return other.wait > one.wait ? other : one
+}
+
+const LEVELS = [100, 80, 50]
+
+function levelOf(spent: bigint, limit: bigint): number {
+  const percent = percentOf(spent, limit)
+  return LEVELS.find(level => percent >= level) ?? 0
+}
+
+function percentOf(spent: bigint, limit: bigint): number {
+  return limit <= 0n ? 100 : Number((spent * 10_000n) / limit) / 100
 }
 
 function part(limit: number, share: number): number {

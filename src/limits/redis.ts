@@ -9,8 +9,10 @@ import {
   DIMENSIONS,
   type Hit,
   type Limits,
+  type OnAlert,
   type OnDecision,
   type Refused,
+  type Remaining,
   type Reservation,
   type Standing
 } from './limits.ts'
@@ -23,12 +25,13 @@ import { refusal } from './refusal.ts'
  * What is done while Redis does not answer. `share`: every gateway gives away its part of each limit, by how many there were
  * when Redis was last heard. `refuse`: callers with limits are refused.
  */
-export type Outage = 'share' | 'refuse'
+type Outage = 'share' | 'refuse'
 
 export interface RedisOptions {
   readonly url: string
   readonly outage: Outage
   readonly onDecision?: OnDecision
+  readonly onAlert?: OnAlert
   /** Told once when Redis stops answering, and once when it answers again. */
   readonly onOutage?: (down: boolean, error?: unknown) => void
   /** For tests; absent: Redis' own clock. */
@@ -71,7 +74,7 @@ export class RedisLimits implements Limits {
 
   constructor(options: RedisOptions) {
     this.#options = options
-    this.#local = new MemoryLimits(options.clock)
+    this.#local = new MemoryLimits(options.clock, undefined, options.onAlert)
     this.#redis = new Redis(options.url, {
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
@@ -115,6 +118,10 @@ export class RedisLimits implements Limits {
       local.settle(used)
       this.#settleLater({ instance, at: answer.now, shape, bounds, ask, used })
     })
+  }
+
+  remaining(): readonly Remaining[] {
+    return this.#local.remaining()
   }
 
   forget(scope: string, id: string): void {

@@ -17,6 +17,10 @@ export function statusesOf(call: CallSeries): Value[] {
   )
 }
 
+export function costsOf({ model, provider, endpoint, cost }: CallSeries): Value[] {
+  return cost.value === 0 ? [] : [{ value: cost.value, labels: { model, provider, endpoint } }]
+}
+
 /** As OpenTelemetry's conventions name a model, its provider and what was asked of it. */
 export function conventional(call: CallSeries): Labels {
   return { gen_ai_operation_name: call.endpoint, gen_ai_provider_name: call.provider, gen_ai_request_model: call.model }

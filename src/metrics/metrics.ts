@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { conventional, histogram, statusesOf, type Value } from './exposition.ts'
+import { conventional, costsOf, histogram, statusesOf, type Value } from './exposition.ts'
 import { CallSeries, type Count, Distribution, TargetSeries } from './series.ts'
 import { METRICS, type MetricName, type MetricRow } from './table.ts'
 import { Tally } from './tally.ts'
@@ -22,6 +22,9 @@ export class Metrics {
   generation = 0
   /** By target; asked when somebody scrapes. */
   targets: () => ReadonlyMap<string, TargetLoad> = () => new Map()
+  /** Asked when somebody scrapes. */
+  journal: () => { readonly pending: number; readonly lost: number } = () => ({ pending: 0, lost: 0 })
+  budgets: () => readonly { readonly scope: string; readonly id: string; readonly ratio: number }[] = () => []
   readonly overhead = new Distribution(METRICS.gateway_overhead_seconds.buckets)
   #rejected = false
   readonly #streamAborts = new Tally(METRICS.gateway_stream_aborts_total.labels)
@@ -31,6 +34,9 @@ export class Metrics {
   readonly #mended = new Tally(METRICS.gateway_mended_total.labels)
   readonly #hookErrors = new Tally(METRICS.gateway_hook_errors_total.labels)
   readonly #hookEvents = new Tally(METRICS.gateway_hook_events_total.labels, MAX_CHOSEN)
+  readonly #savings = new Tally(METRICS.gateway_savings_usd_total.labels)
+  readonly #limits = new Tally(METRICS.gateway_limit_decisions_total.labels)
+  readonly #alerts = new Tally(METRICS.gateway_budget_alerts_total.labels)
   /** By hook, then by phase. */
   readonly #hooks = new Map<string, Map<string, Distribution>>()
   /** By target, then by reason. */
@@ -116,6 +122,18 @@ export class Metrics {
     if (Number.isFinite(amount) && amount > 0) this.#hookEvents.add([hook, String(event).slice(0, MAX_NAME)], amount)
   }
 
+  saved(by: string, dollars: number): void {
+    this.#savings.add([by], dollars)
+  }
+
+  limited(scope: string, dimension: string, decision: string): void {
+    this.#limits.add([scope, dimension, decision])
+  }
+
+  alerted(scope: string, percent: number): void {
+    this.#alerts.add([scope, String(percent)])
+  }
+
   get contentType(): string {
     return this.#registry.contentType
   }
@@ -144,6 +162,14 @@ export class Metrics {
       gateway_hook_duration_seconds: () => this.#hookDurations(),
       gateway_hook_errors_total: () => this.#hookErrors.values(),
       gateway_hook_events_total: () => this.#hookEvents.values(),
+      gateway_cost_usd_total: () => [...this.#calls.values()].flatMap(costsOf),
+      gateway_savings_usd_total: () => this.#savings.values(),
+      gateway_limit_decisions_total: () => this.#limits.values(),
+      gateway_budget_alerts_total: () => this.#alerts.values(),
+      gateway_budget_remaining_ratio: () =>
+        this.budgets().map(({ scope, id, ratio }) => ({ value: ratio, labels: { scope, id } })),
+      gateway_journal_pending: () => [{ value: this.journal().pending, labels: {} }],
+      gateway_journal_lost_total: () => [{ value: this.journal().lost, labels: {} }],
       gateway_config_reloads_total: () => this.#reloads.values(),
       gateway_config_generation: () => [{ value: this.generation, labels: {} }],
       gateway_config_rejected: () => [{ value: this.#rejected ? 1 : 0, labels: {} }],

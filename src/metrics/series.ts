@@ -46,6 +46,8 @@ export class CallSeries {
   readonly perToken = new Distribution(METRICS.gen_ai_server_time_per_output_token_seconds.buckets)
   readonly inputTokens = new Distribution(METRICS.gen_ai_client_token_usage.buckets)
   readonly outputTokens = new Distribution(METRICS.gen_ai_client_token_usage.buckets)
+  /** USD. */
+  readonly cost = new Count()
   readonly model: string
   readonly provider: string
   readonly endpoint: string

@@ -72,6 +72,41 @@ export const METRICS = {
     labels: ['hook']
   },
   gateway_hook_events_total: { type: 'counter', help: 'What hooks count themselves.', labels: ['hook', 'event'] },
+  gateway_cost_usd_total: {
+    type: 'counter',
+    help: 'What calls cost in USD, as far as their prices are known; partly estimated where an upstream does not say what was used.',
+    labels: ['model', 'provider', 'endpoint']
+  },
+  gateway_savings_usd_total: {
+    type: 'counter',
+    help: 'What calls would have cost in USD, had not a cache or this machine answered.',
+    labels: ['by']
+  },
+  gateway_limit_decisions_total: {
+    type: 'counter',
+    help: 'Requests of callers who have limits: admitted, or refused by which limit of which scope.',
+    labels: ['scope', 'dimension', 'decision']
+  },
+  gateway_budget_alerts_total: {
+    type: 'counter',
+    help: 'Budgets that passed 50, 80 or 100 %.',
+    labels: ['scope', 'percent']
+  },
+  gateway_budget_remaining_ratio: {
+    type: 'gauge',
+    help: 'What is left of the tightest budget of a team, an organization or a tag that spent something here.',
+    labels: ['scope', 'id']
+  },
+  gateway_journal_pending: {
+    type: 'gauge',
+    help: 'Calls whose cost is on this machine and not in the database yet.',
+    labels: []
+  },
+  gateway_journal_lost_total: {
+    type: 'counter',
+    help: 'Calls whose cost was not written down, since the journal was full.',
+    labels: []
+  },
   gateway_config_reloads_total: { type: 'counter', help: 'Attempts to load the configuration.', labels: ['result'] },
   gateway_config_generation: { type: 'gauge', help: 'Number of the configuration in force.', labels: [] },
   gateway_config_rejected: {

@@ -4,6 +4,7 @@ import type { Wire } from '../lib/wire.ts'
 import type { TargetSeries } from '../metrics/series.ts'
 import type { Surface } from '../providers/surface.ts'
 import type { Quirk } from '../quirks/quirks.ts'
+import type { Prices } from '../spend/prices.ts'
 import type { CallTimeouts } from '../upstream/call.ts'
 import { fillStars } from './glob.ts'
 import type { TargetState } from './target-state.ts'
@@ -47,6 +48,8 @@ export interface Target {
   readonly tpm: number | undefined
   /** USD per million tokens, three of input to one of output; Infinity when nobody knows. */
   readonly cost: number
+  /** What its models' tokens cost. */
+  readonly prices: Prices
   /** How often it is asked whether it is there (milliseconds), and by which path. */
   readonly check: { readonly every: number; readonly path: string } | undefined
   /** A key is sent. */

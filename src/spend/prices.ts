@@ -31,14 +31,15 @@ const MAX_MODELS = 500
 
 const EVERYTHING_FREE: Prices = { of: () => FREE }
 
-/** `free`: it runs on somebody's own machine. */
-export function pricesOf(provider: string, own: Price | undefined, free: boolean): Prices {
-  if (own !== undefined) {
-    const tariff = ownTariff(own)
-    return { of: () => tariff }
-  }
+/** `free`: it runs on somebody's own machine. `assumed`: what to take for a price that nobody knows. */
+export function pricesOf(provider: string, own: Price | undefined, free: boolean, assumed: Tariff | undefined): Prices {
+  if (own !== undefined) return always(ownTariff(own))
   if (free) return EVERYTHING_FREE
-  return NOBODYS.has(provider) ? { of: () => undefined } : new Catalogued(CATALOGUED[provider] ?? provider)
+  return NOBODYS.has(provider) ? always(assumed) : new Catalogued(CATALOGUED[provider] ?? provider, assumed)
+}
+
+function always(tariff: Tariff | undefined): Prices {
+  return { of: () => tariff }
 }
 
 /** What an entry, or the operator for all that is unknown, says. */
@@ -61,21 +62,48 @@ interface Looked {
 /** The catalogue takes a quarter of a millisecond to find a model, so each is looked for once. */
 class Catalogued implements Prices {
   readonly #provider: string
+  readonly #otherwise: Tariff | undefined
   readonly #known = new Map<string, Looked>()
 
-  constructor(provider: string) {
+  constructor(provider: string, otherwise: Tariff | undefined) {
     this.#provider = provider
+    this.#otherwise = otherwise
   }
 
   of(model: string, now: number): Tariff | undefined {
     const known = this.#known.get(model)
-    if (known !== undefined && now < known.until) return known.tariff
+    if (known !== undefined && now < known.until) return known.tariff ?? this.#otherwise
     const looked = lookUp(this.#provider, model, now)
     if (this.#known.size >= MAX_MODELS) this.#known.clear()
     this.#known.set(model, looked)
-    return looked.tariff
+    return looked.tariff ?? this.#otherwise
   }
 }
+
+/**
+ * What a model costs where its maker sells it, whoever serves it here. The tables take a tenth of a second to read, so the
+ * first who asks is told nothing, and they are read when nobody waits.
+ */
+export class ListPrices implements Prices {
+  readonly #makers = new Catalogued('', undefined)
+  #read: 'no' | 'soon' | 'yes' = 'no'
+
+  of(model: string, now: number): Tariff | undefined {
+    if (this.#read === 'yes') return this.#makers.of(model, now)
+    if (this.#read === 'no') {
+      this.#read = 'soon'
+      setTimeout(() => this.read(), READ_AFTER).unref()
+    }
+    return undefined
+  }
+
+  read(): void {
+    catalogue()
+    this.#read = 'yes'
+  }
+}
+
+const READ_AFTER = 250
 
 const require = createRequire(import.meta.url)
 

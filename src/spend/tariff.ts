@@ -67,7 +67,14 @@ export const FREE: Tariff = {
   assumed: false
 }
 
-/** For headers and people. */
 export function dollars(nanoDollars: bigint): number {
   return Number(nanoDollars) / 1e9
+}
+
+/** Without exponents: `0.000012`. */
+export function inDollars(nanoDollars: bigint): string {
+  const digits = String(nanoDollars).padStart(10, '0')
+  const fraction = digits.slice(-9).replace(/0+$/, '')
+  const whole = digits.slice(0, -9)
+  return fraction === '' ? whole : `${whole}.${fraction}`
 }

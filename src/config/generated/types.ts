@@ -8,6 +8,10 @@ export type HookEntry =
   | {
       when?: HookCondition
       /**
+       * `worker`: the hook runs in a thread of its own, where it may compute without holding up others and is ended when it takes too long. Absent: in the gateway's own.
+       */
+      isolation?: 'worker'
+      /**
        * How long a phase of the hook is waited for. Absent: 2s.
        */
       timeout?: string | number
@@ -28,6 +32,8 @@ export interface GatewayConfig {
    */
   auth: 'none' | AuthSettings
   store: StoreSettings
+  spend: SpendSettings
+  limits: LimitSettings
   /**
    * Named upstreams that entries of model_list may point at.
    */
@@ -128,6 +134,60 @@ export interface StoreSettings {
    * A Redis for what several machines share: what hooks keep, the cache for one. Empty: in memory.
    */
   redis_url: string
+}
+/**
+ * What calls cost, and how long that is kept. Prices come from the entry's own `price`, else from the catalogue that is installed with the gateway.
+ */
+export interface SpendSettings {
+  /**
+   * What becomes of a model whose price nobody knows: it counts as nothing, callers who have a budget may not use it, or it costs `estimated_price`.
+   */
+  unknown_price: 'allow' | 'deny' | 'estimate'
+  estimated_price: EstimatedPrice
+  /**
+   * How much disk may hold calls that the database has not taken yet, under store.data_dir. What does not fit is counted and logged, not kept.
+   */
+  journal_size: string | number
+  /**
+   * How long single calls are kept in the database; sums stay. 0: for ever. Keep them longer than a gateway may be away with its journal: a call that comes after its row has gone counts twice.
+   */
+  retention: string | number
+  /**
+   * Where a budget's 50, 80 and 100 % are posted to as JSON. Empty: they are logged and counted.
+   */
+  alert_webhook: string
+}
+/**
+ * USD per million tokens of a model whose price nobody knows, with `unknown_price: estimate`.
+ */
+export interface EstimatedPrice {
+  /**
+   * Tokens sent.
+   */
+  input: number
+  /**
+   * Tokens answered.
+   */
+  output: number
+}
+/**
+ * How limits and budgets of keys, teams and users are held.
+ */
+export interface LimitSettings {
+  /**
+   * While store.redis_url does not answer: each gateway gives away its share of every limit, by how many there were, or callers with limits are refused.
+   */
+  without_redis: 'share' | 'refuse'
+  /**
+   * Ends a stream that costs more than was set aside for it once no budget covers the rest; else the overrun of the streams under way is paid.
+   */
+  hard_stop: boolean
+  /**
+   * Model name or glob → the name that is served instead when a budget does not cover it.
+   */
+  downgrade: {
+    [k: string]: string
+  }
 }
 /**
  * One upstream: how to reach it and with which credential.
