@@ -31,6 +31,7 @@ export default defineHook({
   options: {
     type: 'object',
     additionalProperties: false,
+    examples: [{ ttl: '1h' }],
     properties: {
       ttl: {
         type: 'string',

@@ -7,6 +7,7 @@ export default defineHook({
   options: {
     type: 'object',
     additionalProperties: false,
+    examples: [{ min_chars: 2000 }],
     properties: {
       space: { type: 'boolean', default: true, description: 'Collapse spaces and blank lines in prose.' },
       repeats: {

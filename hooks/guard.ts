@@ -6,6 +6,7 @@ export default defineHook({
   options: {
     type: 'object',
     additionalProperties: false,
+    examples: [{ deny: ['ignore (all|previous) instructions'], max_chars: 200000, mode: 'warn' }],
     properties: {
       deny: {
         type: 'array',

@@ -9,6 +9,7 @@ export default defineHook({
   options: {
     type: 'object',
     additionalProperties: false,
+    examples: [{ file: './.sluice/conversations.jsonl' }],
     properties: {
       file: {
         type: 'string',

@@ -9,6 +9,7 @@ export default defineHook({
   options: {
     type: 'object',
     additionalProperties: false,
+    examples: [{ url: 'http://127.0.0.1:11400', prefix: 'mlx-community/' }],
     properties: {
       url: {
         type: 'string',

@@ -9,6 +9,7 @@ export default defineHook({
   options: {
     type: 'object',
     additionalProperties: false,
+    examples: [{ min_chars: 8000 }],
     properties: {
       min_chars: {
         type: 'integer',

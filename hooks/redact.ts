@@ -29,6 +29,7 @@ export default defineHook({
   options: {
     type: 'object',
     additionalProperties: false,
+    examples: [{ kinds: ['keys', 'tokens', 'emails'], patterns: ['project-\\d+'] }],
     properties: {
       kinds: {
         type: 'array',

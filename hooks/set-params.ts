@@ -36,6 +36,7 @@ export default defineHook({
   options: {
     type: 'object',
     additionalProperties: false,
+    examples: [{ defaults: { temperature: 0.2 }, overrides: { max_tokens: 4096 }, drop: ['user'] }],
     properties: {
       defaults: {
         type: 'object',

@@ -6,6 +6,7 @@ export default defineHook({
   options: {
     type: 'object',
     additionalProperties: false,
+    examples: [{ prefixes: ['openai/'] }],
     properties: {
       prefixes: {
         type: 'array',

@@ -6,6 +6,7 @@ export default defineHook({
   options: {
     type: 'object',
     additionalProperties: false,
+    examples: [{ max: 8192 }],
     properties: {
       max: { type: 'integer', minimum: 1, default: 8192, description: 'The most tokens that may be asked for.' }
     }

@@ -8,6 +8,7 @@ export default defineHook({
   options: {
     type: 'object',
     additionalProperties: false,
+    examples: [{ json: true, retries: 2 }],
     properties: {
       non_empty: { type: 'boolean', default: true, description: 'It must say something, or call a tool.' },
       json: { type: 'boolean', default: false, description: 'It must be JSON.' },

@@ -9,6 +9,7 @@ export default defineHook({
   options: {
     type: 'object',
     additionalProperties: false,
+    examples: [{ url: 'https://hooks.example/sluice', on: ['failed'] }],
     required: ['url'],
     properties: {
       url: { type: 'string', pattern: '^https?://', description: 'Where to.' },

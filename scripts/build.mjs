@@ -22,6 +22,11 @@ try {
 
 const outDir = process.argv[2]
 const options = outDir === undefined ? [] : ['--outDir', outDir, '--tsBuildInfoFile', join(outDir, '.tsbuildinfo')]
-const { status } = spawnSync(process.execPath, [compiler, '-p', root, ...options], { cwd: root, stdio: 'inherit' })
+const compile = words => spawnSync(process.execPath, [compiler, ...words], { cwd: root, stdio: 'inherit' }).status ?? 1
+const status = compile(['-p', root, ...options])
 if (existsSync(entry)) chmodSync(entry, 0o755)
-process.exit(status ?? 1)
+// The types of what hook files import, beside its code: the only declarations that anybody outside needs.
+const words = '--ignoreConfig --declaration --emitDeclarationOnly --allowImportingTsExtensions --strict --skipLibCheck'
+const kind = ['--target', 'es2023', '--module', 'nodenext', '--types', 'node', '--rootDir', root]
+const types = ['src/hooks/hook.ts', ...words.split(' '), ...kind, '--outDir', join(root, outDir ?? 'dist')]
+process.exit(status === 0 ? compile(types) : status)

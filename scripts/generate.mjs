@@ -1,10 +1,12 @@
 // Writes what follows from the schema: the types, checked in so that a checkout compiles without this, and docs/configuration.md;
-// docs/litellm.md, from the tables that the loader itself uses, and docs/providers.md, from the presets, as they are built.
+// docs/litellm.md, from the tables that the loader itself uses, docs/providers.md, from the presets, and docs/shipped-hooks.md
+// with the options of hooks in the schema, from hooks/, as they are built.
 // `--check` writes nothing and ends with 1 when a file on disk differs; `--build DIR` says where the build lies.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { compile } from 'json-schema-to-typescript'
+import { renderShippedHooks, schemaWithHooks, shippedHooks } from './generate-hooks.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const schema = JSON.parse(readFileSync(join(root, 'schemas/gateway.schema.json'), 'utf8'))
@@ -25,7 +27,11 @@ function forTypes(node) {
     if (key.startsWith('x-')) continue
     const isMap = key === 'properties' || key === 'definitions'
     result[key] = isMap
-      ? Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, forTypes(inner)]))
+      ? Object.fromEntries(
+          Object.entries(value)
+            .filter(([, inner]) => inner['x-hook'] !== true)
+            .map(([name, inner]) => [name, forTypes(inner)])
+        )
       : key === 'enum'
         ? value
         : forTypes(value)
@@ -262,6 +268,12 @@ const build = resolve(root, said < 0 ? 'dist' : process.argv[said + 1])
 if (existsSync(join(build, 'src/config/litellm/entry-keys.js')))
   files.set('docs/litellm.md', await renderLiteLLM(build))
 if (existsSync(join(build, 'src/providers/surface.js'))) files.set('docs/providers.md', await renderProviders(build))
+if (existsSync(join(build, 'src/hooks/hook-schema.js'))) {
+  const hooks = await shippedHooks(build)
+  const path = 'schemas/gateway.schema.json'
+  files.set('docs/shipped-hooks.md', renderShippedHooks(hooks))
+  files.set(path, await schemaWithHooks(build, readFileSync(join(root, path), 'utf8'), hooks))
+}
 
 let stale = 0
 for (const [path, text] of files) {

@@ -176,6 +176,8 @@ routing:
     const top = await editor.complete(`${MODELINE}\n`, 2, 1)
     for (const key of ['server', 'auth', 'model_list', 'aliases', 'routing', 'passthrough'])
       t.ok(top.includes(key), key)
+    const options = await editor.complete(`${MODELINE}hooks:\n  - redact:\n      \n`, 4, 7)
+    for (const key of ['kinds', 'patterns', 'answers', 'mark']) t.ok(options.includes(key), key)
     const auth = await editor.complete(`${MODELINE}auth: \n`, 2, 7)
     t.ok(auth.includes('none'))
   })

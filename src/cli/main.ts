@@ -86,6 +86,22 @@ command('switch [name]', 'Send what goes to the active backend to another one; l
     run((await import('./switch.ts')).switchBackend(name, options))
   )
 
+command(
+  'hooks <action> [name]',
+  'list, enable, disable, new, test, schema: the files that see each call.',
+  'sluice hooks enable token-cap'
+)
+  .addOption(config)
+  .option('--options <json>', 'the options of the hook, for enable and test')
+  .option('--request <file>', 'the body of a request, for test')
+  .option('--answer <file>', 'the body of an answer, for test; otherwise a sentence')
+  .option('--endpoint <path>', 'the route the body is sent to; otherwise guessed from its shape')
+  .option('--write <file>', 'where to, for schema; otherwise printed')
+  .addOption(workspace)
+  .action(async (action: string, name: string | undefined, options: Options) =>
+    run((await import('./hooks.ts')).hooks(action, name, options))
+  )
+
 command('setup', 'Write a first gateway.yaml for the servers and keys that are found here.', 'sluice setup --print')
   .option('--print', 'show it, and write nothing')
   .option('--docker', 'write secrets of your own into .env for docker-compose.yml instead')

@@ -35,6 +35,17 @@ export function rewrites(
   file: string,
   endpoint: string | undefined
 ): readonly Rewrite[] | string {
+  const inbound = inboundOf(file, endpoint)
+  if (typeof inbound === 'string') return inbound
+  const resolved = runtime.routes.resolve(model)
+  if (resolved instanceof Failure) return resolved.message
+  return resolved.route.targets.map(target =>
+    rewrite({ ...inbound, model }, target, upstreamModel(target, resolved.asked, resolved.captured))
+  )
+}
+
+/** A file with the body of a request, as if a client had sent it; a string says why it cannot be used. */
+export function inboundOf(file: string, endpoint?: string): Inbound | string {
   let bytes: Buffer
   try {
     bytes = readFileSync(file)
@@ -45,22 +56,18 @@ export function rewrites(
   if ('problem' in fields) return `${file}: ${fields.problem}`
   const route = endpoint === undefined ? guessed(bytes) : routeOf(endpoint)
   if (route === undefined) return `${endpoint} is not a route of a model; those are ${known()}.`
-  const resolved = runtime.routes.resolve(model)
-  if (resolved instanceof Failure) return resolved.message
-  const inbound: Inbound = {
+  const model = fields.found['model']?.value
+  return {
     id: '',
     ...route,
     body: { chunks: [bytes], length: bytes.length, fields },
-    model,
+    model: typeof model === 'string' ? model : undefined,
     stream: fields.found['stream']?.value === true,
     action: route.action,
     query: '',
     headers: {},
     receivedAt: 0
   }
-  return resolved.route.targets.map(target =>
-    rewrite(inbound, target, upstreamModel(target, resolved.asked, resolved.captured))
-  )
 }
 
 function rewrite(inbound: Inbound, target: Target, model: string): Rewrite {

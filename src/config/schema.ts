@@ -18,12 +18,30 @@ export interface Schema {
   readonly anyOf?: readonly Schema[]
   readonly definitions?: Readonly<Record<string, Schema>>
   readonly 'x-not-enforced'?: string
+  /** The options of a hook. */
+  readonly 'x-hook'?: boolean
   readonly 'x-enforced-values'?: readonly unknown[]
 }
 
-export const SCHEMA: Schema = JSON.parse(
+/** As it is for editors, with the options of the hooks that are shipped. */
+export const EDITOR_SCHEMA: Schema = JSON.parse(
   readFileSync(new URL('../../../schemas/gateway.schema.json', import.meta.url), 'utf8')
 )
+
+/** A hook's options are its own to check: a file of the same name may take the place of one that is shipped. */
+export const SCHEMA: Schema = withoutHooks(EDITOR_SCHEMA)
+
+function withoutHooks(schema: Schema): Schema {
+  const without = (properties: Schema['properties']) =>
+    properties && Object.fromEntries(Object.entries(properties).filter(([, { 'x-hook': own }]) => own !== true))
+  const { hook, ...definitions } = schema.definitions ?? {}
+  if (hook?.anyOf === undefined) return schema
+  const anyOf = hook.anyOf.map(branch => {
+    const properties = without(branch.properties)
+    return properties === undefined ? branch : { ...branch, properties }
+  })
+  return { ...schema, definitions: { ...definitions, hook: { ...hook, anyOf } } }
+}
 
 const ajv = new Ajv({ allErrors: true, verbose: true, useDefaults: true, allowUnionTypes: true, strictRequired: false })
 for (const keyword of ['x-not-enforced', 'x-enforced-values', 'defaultSnippets']) ajv.addKeyword(keyword)

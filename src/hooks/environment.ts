@@ -8,6 +8,8 @@ export interface PhaseMeter {
 /** What the floors above lend to hooks. */
 export interface HookEnvironment {
   readonly log: Log
+  /** Absent: the world's, guarded. */
+  readonly fetch?: typeof fetch
   readonly metrics: {
     hookDuration(hook: string, phase: string): PhaseMeter
     hookFailed(hook: string): void

@@ -10,7 +10,7 @@ export interface ServiceSettings {
   readonly environment: HookEnvironment
   readonly kv: Kv
   readonly configFile: string
-  readonly config: GatewayConfig
+  readonly config: Pick<GatewayConfig, 'model_list'>
 }
 
 /** What one hook is lent. */
@@ -30,7 +30,7 @@ export function servicesFor({ hook, environment, kv, configFile, config }: Servi
       delete: (key: string) => kv.delete(`${hook}\0${key}`)
     },
     metrics: { count: (event: string, amount = 1) => metrics.hookCounted(hook, event, amount) },
-    fetch: guardedFetch,
+    fetch: environment.fetch ?? guardedFetch,
     config: Object.freeze({
       folder: dirname(configFile),
       models: [...new Set(config.model_list.map(entry => entry.model_name))]

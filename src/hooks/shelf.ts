@@ -13,6 +13,9 @@ import { type HookProblem, type Listed, listedIn } from './listed.ts'
 import { servicesFor } from './services.ts'
 import { Stores } from './stores.ts'
 
+/** What hooks need of a configuration. */
+export type HookConfig = Pick<GatewayConfig, 'hooks' | 'model_list' | 'store'>
+
 interface Read {
   readonly stamp: string
   readonly definition: Definition
@@ -39,6 +42,10 @@ export class Shelf {
   readonly #environment: HookEnvironment
   readonly #stores = new Stores()
   readonly #read = new Map<string, Read>()
+  /** What is wrong with a file, as it is. */
+  readonly #broken = new Map<string, string>()
+  /** Hooks of the configuration's own folder that were there before. */
+  #seen: ReadonlySet<string> = new Set()
   readonly #running = new Map<string, Running>()
   readonly #disposing = new Set<Promise<void>>()
   /** Every file of every hook there was, for whom to blame. */
@@ -66,7 +73,7 @@ export class Shelf {
   }
 
   /** The hooks that a configuration lists, each of them running, or every thing that is wrong. */
-  async take(config: GatewayConfig, configFile: string): Promise<Shelved | readonly HookProblem[]> {
+  async take(config: HookConfig, configFile: string): Promise<Shelved | readonly HookProblem[]> {
     const { own, entries } = listedIn(config)
     const taking = new Taking()
     const watched = new Set<string>()
@@ -85,6 +92,7 @@ export class Shelf {
     const byEntry: Bound[][] = []
     for (const list of entries) byEntry.push(await bind(list))
     this.#watched = [...watched]
+    this.#tellNew(configFile)
     const release = () => {
       for (const instance of taking.taken) this.#release(instance)
     }
@@ -96,12 +104,16 @@ export class Shelf {
     return { set: new HookSet(ownBounds, byEntry, stamp, release), warnings: taking.warnings }
   }
 
-  /** The definition behind a file, read anew when it changed; the last good one when it is broken now. */
-  async read(file: string): Promise<Definition | string> {
-    return (await this.#definition(file, undefined))?.definition ?? this.#broken.get(file) ?? ''
+  /** A file that was put into the folder is known by its name at once, and runs when it is listed. */
+  #tellNew(configFile: string): void {
+    const own = knownHooks(configFile).filter(hook => !hook.shipped)
+    for (const { name, file } of own)
+      if (!this.#seen.has(file) && !this.#watched.includes(file))
+        this.#environment.log.info(
+          `the hook \`${name}\` (${shown(file)}) is known, and runs once \`hooks\` in gateway.yaml lists it`
+        )
+    this.#seen = new Set(own.map(({ file }) => file))
   }
-
-  readonly #broken = new Map<string, string>()
 
   async #definition(file: string, warnings: string[] | undefined): Promise<Read | undefined> {
     const stamp = stampOfFiles(filesOfHook(file))
@@ -122,7 +134,7 @@ export class Shelf {
 
   async #instance(
     listed: Listed,
-    config: GatewayConfig,
+    config: HookConfig,
     configFile: string,
     taking: Taking,
     watched: Set<string>
@@ -170,7 +182,7 @@ export class Shelf {
     file: string,
     { definition }: Read,
     options: unknown,
-    config: GatewayConfig,
+    config: HookConfig,
     configFile: string
   ): Promise<Running | string> {
     const { name } = definition
