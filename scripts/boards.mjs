@@ -406,7 +406,10 @@ export const BOARDS = [
         graph('Reloads', 'Attempts to load the configuration, by what became of them.', 'short', [
           { expr: sum('increase(gateway_config_reloads_total[$__rate_interval])', 'result'), legend: '{{result}}' }
         ]),
-        graph('In flight', 'Requests being answered.', 'short', ['sum(gateway_inflight)'])
+        graph('In flight', 'Requests being answered.', 'short', ['sum(gateway_inflight)']),
+        graph('Spans', 'Of traced requests, taken by the collector or dropped.', 'ops', [
+          { expr: sum(rate('gateway_trace_spans_total'), 'result'), legend: '{{result}}' }
+        ])
       ]
     ]
   }

@@ -24,7 +24,8 @@ interface Rules {
 }
 
 const configuration = (port: number) => `
-server: { port: ${port} }
+# No collector: what it is sent is refused, and dropped.
+server: { port: ${port}, tracing: { endpoint: "http://127.0.0.1:${port}/none" } }
 routing:
   retries: 0
   cooldown: { failures: 3, within: 30s, for: 60s }

@@ -47,6 +47,7 @@ t.test('a scrape says what the table says: types, labels, buckets', async t => {
   metrics.hookCounted('mine', 'redacted', 3)
   metrics.reloaded('rejected')
   metrics.streamAborted('client')
+  metrics.spansEnded('exported', 2)
   metrics.droppedField('openai-chat', 'anthropic', 'messages[3].name')
   metrics.mended('demo/fine', 'repaired', 2)
   metrics.saved('cache', 0.25)

@@ -7,6 +7,7 @@ import type { Pools } from '../upstream/pools.ts'
 import type { Logs } from './logs.ts'
 import { type Overrides, type Prepared, prepare, type Refused, tell } from './prepare.ts'
 import type { Secrets } from './secrets.ts'
+import type { Tracing } from './tracing.ts'
 
 export interface ReloadSettings {
   readonly file: string
@@ -16,6 +17,7 @@ export interface ReloadSettings {
   readonly shelf: Shelf
   readonly pools: Pools
   readonly logs: Logs
+  readonly tracing: Tracing
   readonly secrets: Secrets
   /** What changed, a line each. */
   readonly describe: (before: LoadedConfig, after: LoadedConfig) => readonly string[]
@@ -105,7 +107,7 @@ export class Reloader {
 
   async #accept(prepared: Prepared, reason: string, began: number): Promise<ReloadOutcome> {
     const { loaded, runtime, hooks } = prepared
-    const { gateway, logs, secrets, environment, describe } = this.#settings
+    const { gateway, logs, tracing, secrets, environment, describe } = this.#settings
     const before = this.#loaded
     const previous = gateway.runtime
     // Before anything of the new file can be said.
@@ -122,6 +124,7 @@ export class Reloader {
     const { generation } = runtime
     const milliseconds = Math.round(performance.now() - began)
     await logs.configure(runtime.config.server.logs)
+    await tracing.configure(runtime.config.server.tracing)
     logs.event('info', `configuration reloaded: generation ${generation}`, { generation, reason, milliseconds }, lines)
     for (const warning of warningsOf(prepared)) logs.event('warn', warning)
     return { accepted: true, generation, lines }

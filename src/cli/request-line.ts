@@ -21,6 +21,7 @@ export function jsonLine(record: CallRecord, level: CallLevel, more: Readonly<Re
   if (record.firstByteMilliseconds !== undefined) line += `,"ttft_ms":${tenths(record.firstByteMilliseconds)}`
   if (record.usage !== undefined) line += `,"in":${record.usage.input},"out":${record.usage.output}`
   line += `,"attempts":${record.attempts.length}`
+  if (record.traceId !== undefined) line += `,"trace_id":"${record.traceId}"`
   if (record.clientGone) line += ',"client_gone":true'
   if (record.dropped.length > 0) line += `,"dropped":${JSON.stringify(record.dropped)}`
   if (record.failure !== undefined) line += `,"failure":"${record.failure}"`

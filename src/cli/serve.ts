@@ -23,6 +23,7 @@ import { type Overrides, type Prepared, prepare, type Refused, shorter, tell } f
 import { Reloader, warningsOf } from './reload.ts'
 import { Secrets } from './secrets.ts'
 import { shutDown } from './shut-down.ts'
+import { Tracing } from './tracing.ts'
 
 export interface StartOptions {
   /** gateway.yaml, or LiteLLM's config.yaml. */
@@ -101,6 +102,8 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   logs = opened
   for (const line of told) opened.event(...line)
   const gateway = new Gateway(runtime, metrics, (record, cause) => opened.call(record, cause))
+  const tracing = new Tracing(gateway, opened)
+  await tracing.configure(loaded.config.server.tracing)
   let watched: Pick<Refused, 'files' | 'globs'> = loaded
   const reloader = new Reloader(
     {
@@ -111,6 +114,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       shelf,
       pools,
       logs: opened,
+      tracing,
       secrets,
       describe: (before, after) => describeChanges(before.config, after.config),
       onFiles: read => {
@@ -152,7 +156,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     reload: (reason = 'call') => reloader.reload(reason),
     stop: progress => {
       stopping ??= shutDown(
-        { app, gateway, pools, logs: opened, reloader, watcher, record, dataDir, shelf, keyring },
+        { app, gateway, pools, logs: opened, reloader, watcher, record, dataDir, shelf, keyring, tracing },
         progress
       )
       return stopping

@@ -9,6 +9,7 @@ import type { Logs } from './logs.ts'
 import { count } from './output.ts'
 import { type PidRecord, removePidFile, writePidFile } from './pid-file.ts'
 import type { Reloader } from './reload.ts'
+import type { Tracing } from './tracing.ts'
 
 export interface Parts {
   readonly app: FastifyInstance
@@ -21,6 +22,7 @@ export interface Parts {
   readonly dataDir: string
   readonly shelf: Shelf
   readonly keyring: Keyring
+  readonly tracing: Tracing
 }
 
 /** What was answered has to reach its reader; one that reads no more is not waited for. */
@@ -28,7 +30,7 @@ const LAST_BYTES = 2000
 
 /** Ends a gateway in order: ears first, then mouths, then hands. */
 export async function shutDown(parts: Parts, progress: (left: number) => void = () => undefined): Promise<void> {
-  const { app, gateway, pools, logs, reloader, watcher, record, dataDir, shelf, keyring } = parts
+  const { app, gateway, pools, logs, reloader, watcher, record, dataDir, shelf, keyring, tracing } = parts
   const { drain } = gateway.runtime
   gateway.draining = true
   reloader.close()
@@ -55,6 +57,7 @@ export async function shutDown(parts: Parts, progress: (left: number) => void = 
   // They may have something to write still.
   await shelf.close()
   await keyring.close()
+  await tracing.close()
   gateway.deadlines.close()
   if (record !== undefined) removePidFile(dataDir, record.pid)
   logs.event('info', 'stopped')

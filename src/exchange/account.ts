@@ -2,18 +2,18 @@ import type { Failure } from '../chat/failure.ts'
 import type { Usage } from '../chat/usage.ts'
 import type { Caller } from '../keys/caller.ts'
 import type { MendCounts } from '../quirks/mend.ts'
+import type { Attempts } from './attempts.ts'
 import type { Spending } from './bill.ts'
 import type { Delivery } from './delivery.ts'
 import type { Inbound } from './inbound.ts'
-import type { AttemptRecord, CallRecord } from './record.ts'
+import type { CallRecord } from './record.ts'
 
 interface Over {
   readonly inbound: Inbound
   readonly delivery: Delivery
   readonly route: string | undefined
-  readonly provider: string | undefined
   readonly upstreamModel: string | undefined
-  readonly attempts: readonly AttemptRecord[]
+  readonly tries: Attempts
   readonly usage: Usage | undefined
   readonly spending: Spending
   readonly dropped: readonly string[]
@@ -29,19 +29,20 @@ const LONGEST_NAME = 200
 
 /** The account of a request that is over. */
 export function callRecord(over: Over): CallRecord {
-  const { inbound, delivery, failure, mended, waited, clientGone, overhead, spending, ...same } = over
+  const { inbound, tries, delivery, failure, mended, waited, clientGone, overhead, spending, ...same } = over
   const { model, receivedAt } = inbound
   const { counted: _, ...costs } = spending
   return {
     route: same.route,
-    provider: same.provider,
+    provider: tries.latest?.target.provider,
     upstreamModel: same.upstreamModel,
-    attempts: same.attempts,
+    attempts: tries.records,
     usage: same.usage,
     ...costs,
     dropped: same.dropped,
     generation: same.generation,
     id: inbound.id,
+    ...(tries.spans !== undefined && { traceId: tries.spans.traceId }),
     at: Date.now(),
     endpoint: inbound.endpoint,
     ...ownerOf(inbound.caller),

@@ -3,6 +3,7 @@ import type { Usage } from '../chat/usage.ts'
 import type { Deadlines } from '../lib/deadlines.ts'
 import type { WireRequest } from '../lib/wire.ts'
 import type { CooldownRule } from '../routing/target-state.ts'
+import type { RequestSpans } from '../tracing/request-spans.ts'
 import { Call } from '../upstream/call.ts'
 import type { Attempt } from './attempt.ts'
 import { learn } from './learn.ts'
@@ -32,8 +33,11 @@ export class Attempts {
   #tokens = 0
   #call: Call | undefined
   readonly #deadlines: Deadlines
+  /** Absent: nobody follows this request. */
+  readonly spans: RequestSpans | undefined
 
-  constructor(deadlines: Deadlines) {
+  constructor(deadlines: Deadlines, spans: RequestSpans | undefined) {
+    this.spans = spans
     this.#deadlines = deadlines
   }
 
@@ -44,12 +48,14 @@ export class Attempts {
     return [latest.target.name, Math.round(performance.now() - latest.startedAt)]
   }
 
-  start(attempt: Attempt, tokens: number): void {
+  /** Headers that tell the upstream whose trace this belongs to, where somebody follows it. */
+  start(attempt: Attempt, model: string, tokens: number): { readonly traceparent: string } | undefined {
     this.latest = attempt
     this.#open = true
     this.#tokens = attempt.target.tpm === undefined ? 0 : tokens
     this.#probe = attempt.target.state.take(this.#tokens, attempt.startedAt)
     this.sent++
+    return this.spans?.attempt(attempt.target, model, attempt.startedAt)
   }
 
   /** What is to be sent may have to be signed first, and that may take its time. */

@@ -11,7 +11,7 @@ import { Attempts } from './attempts.ts'
 import { afterwards, Bill } from './bill.ts'
 import { Delivery, type DeliveryOwner } from './delivery.ts'
 import type { Gateway, Running } from './gateway.ts'
-import { upstreamHeaders } from './headers.ts'
+import { addOver, upstreamHeaders } from './headers.ts'
 import type { Patient } from './heartbeat.ts'
 import { type Ended, Hooked, type HookedAttempt } from './hooked.ts'
 import type { Client, Inbound } from './inbound.ts'
@@ -56,7 +56,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     this.#runtime = runtime
     this.#inbound = inbound
     this.#preparation = new Preparation(inbound, gateway.stored)
-    this.#attempts = new Attempts(gateway.deadlines)
+    this.#attempts = new Attempts(gateway.deadlines, gateway.tracer?.begin(inbound))
     this.#patience = new Patience(this, inbound.stream, gateway.deadlines)
     this.#bill = new Bill(gateway, runtime, inbound)
     this.#delivery = new Delivery(client, inbound, this.#preparation, this)
@@ -68,7 +68,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     if (refusal !== undefined) return this.#fail(refusal)
     const { hooks } = this.#runtime
     if (hooks === undefined) return this.#route(this.#inbound)
-    const hooked = new Hooked(hooks, this.#inbound, this.#preparation, (inbound, client) => {
+    const hooked = new Hooked(hooks, this.#inbound, this.#preparation, this.#attempts.spans, (inbound, client) => {
       const inner = new Exchange(this.#gateway, { ...this.#runtime, hooks: undefined }, inbound, client)
       inner.start(undefined)
       return () => inner.abandon()
@@ -198,7 +198,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     this.#patience.watchOver(target)
     const attempt = new Attempt({ target, surface, stream: inbound.stream, checksEnd, translation }, this)
     if (this.#attempts.sent === 0) this.#overhead = attempt.startedAt - inbound.receivedAt
-    this.#attempts.start(attempt, this.#ladder?.ask.tokens ?? 0)
+    addOver(headers, this.#attempts.start(attempt, this.#model, this.#ladder?.ask.tokens ?? 0))
     this.#bill.sent(target, this.#model, this.#resolved)
     const request = { method: 'POST', path: surface.base + path, headers, body, bodyLength }
     const sending = { operation: inbound.operation, model: this.#model }
@@ -375,9 +375,8 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
       inbound,
       delivery: this.#delivery,
       route: this.#resolved?.route.name,
-      provider: target?.provider,
       upstreamModel: target && this.#model,
-      attempts: this.#attempts.records,
+      tries: this.#attempts,
       usage,
       spending,
       dropped: this.#dropped,
@@ -391,6 +390,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     // A stranger chose the name of a model that leads nowhere.
     const series = target?.series.call(inbound.endpoint) ?? metrics.call('other', 'none', inbound.endpoint)
     count(record, series, metrics)
+    this.#attempts.spans?.settled(record)
     this.#gateway.settled(record, failure?.details.cause, accountOf(inbound, this.#resolved, spending.counted))
     this.#hooked?.done(record)
   }

@@ -7,6 +7,7 @@ import type { Metrics, TargetLoad } from '../metrics/metrics.ts'
 import type { HealthBook } from '../routing/health.ts'
 import type { Journal } from '../spend/journal.ts'
 import { ListPrices } from '../spend/prices.ts'
+import type { Tracer } from '../tracing/tracer.ts'
 import { HealthChecks } from './checks.ts'
 import { type Account, settledCall } from './journaled.ts'
 import { CallLog, type CallRecord } from './record.ts'
@@ -25,6 +26,8 @@ export class Gateway {
   runtime: Runtime
   /** Set when the process is about to end: new requests are refused. */
   draining = false
+  /** Absent: nothing is traced. */
+  tracer: Tracer | undefined
   readonly metrics: Metrics
   readonly deadlines = new Deadlines()
   readonly calls = new CallLog()

@@ -13,6 +13,7 @@ import { HookStage } from '../hooks/stage.ts'
 import { LOCAL } from '../keys/caller.ts'
 import { credentialOf } from '../keys/gate.ts'
 import type { Target } from '../routing/target.ts'
+import type { RequestSpans } from '../tracing/request-spans.ts'
 import { tagsOf } from './ask.ts'
 import type { Client, Inbound } from './inbound.ts'
 import { InnerClient, innerInbound } from './inner.ts'
@@ -75,10 +76,10 @@ export class Hooked {
   #rescued = false
 
   /** `begin` starts another request, without hooks. */
-  constructor(set: HookSet, inbound: Inbound, preparation: Preparation, begin: Begin) {
+  constructor(set: HookSet, inbound: Inbound, preparation: Preparation, spans: RequestSpans | undefined, begin: Begin) {
     this.#set = set
     this.#inbound = inbound
-    this.#origin = new Origin(inbound, preparation, begin)
+    this.#origin = new Origin(inbound, preparation, spans, begin)
     this.#call = new HookCall(this.#origin, {}, undefined)
     set.enter()
   }
@@ -175,16 +176,20 @@ class Origin implements CallOrigin {
   readonly stream: boolean
   readonly dialect: string
   readonly operation: CallOrigin['operation']
+  readonly ran: CallOrigin['ran']
   readonly #inbound: Inbound
   readonly #preparation: Preparation
   readonly #begin: Begin
+  readonly #spans: RequestSpans | undefined
   #asked = 0
   #abort: AbortController | undefined
   #caller: Caller | undefined
   #headers: Readonly<Record<string, string | undefined>> | undefined
 
-  constructor(inbound: Inbound, preparation: Preparation, begin: Begin) {
+  constructor(inbound: Inbound, preparation: Preparation, spans: RequestSpans | undefined, begin: Begin) {
     this.#begin = begin
+    this.#spans = spans
+    this.ran = spans && ((hook, phase, milliseconds, failed) => spans.ran(hook, phase, milliseconds, failed))
     this.id = inbound.id
     this.model = inbound.model ?? ''
     this.stream = inbound.stream
@@ -232,7 +237,8 @@ class Origin implements CallOrigin {
     const inbound = innerInbound(chat, this.#inbound, `${this.id}-${++this.#asked}`)
     if (inbound instanceof Failure) return Promise.resolve(inbound)
     return new Promise(resolve => {
-      const abandon = this.#begin(inbound, new InnerClient(inbound, resolve))
+      const headers = { ...inbound.headers, ...this.#spans?.header }
+      const abandon = this.#begin({ ...inbound, headers }, new InnerClient(inbound, resolve))
       this.signal.addEventListener('abort', () => {
         abandon()
         resolve(new Failure('unavailable', 'The client has left.'))

@@ -13,6 +13,8 @@ export interface AttemptRecord {
 /** What became of one request: for the log, the metrics and `GET /calls/{id}`. Holds no word of the conversation. */
 export interface CallRecord {
   readonly id: string
+  /** Where it is traced. */
+  readonly traceId?: string
   /** Milliseconds since 1970 when it was settled. */
   readonly at: number
   readonly endpoint: string

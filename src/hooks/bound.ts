@@ -1,7 +1,7 @@
 import { Failure } from '../chat/failure.ts'
 import { matchesGlob } from '../config/checks/served.ts'
 import { messageOf, placeIn } from './blame.ts'
-import { NoConversation } from './call.ts'
+import { type HookCall, NoConversation } from './call.ts'
 import type { HookEnvironment, PhaseMeter } from './environment.ts'
 import type { Call, Phases } from './hook.ts'
 import type { Condition, Listed } from './listed.ts'
@@ -50,6 +50,7 @@ export class Bound {
   /** What the hook says; a mistake of its own is the failure that the request gets, or nothing where it is to be skipped. */
   ask<Said>(
     phase: Phase,
+    call: HookCall,
     work: (phases: Phases) => Said | Promise<Said>
   ): Said | Failure | undefined | Promise<Said | Failure | undefined> {
     const began = performance.now()
@@ -57,16 +58,16 @@ export class Bound {
     try {
       said = work(this.phases)
     } catch (error) {
-      this.#measure(phase, began, true)
+      this.#measure(phase, call, began, { blocking: true, failed: true })
       return this.broken(phase, error)
     }
     if (!isThenable(said)) {
-      this.#measure(phase, began, true)
+      this.#measure(phase, call, began, { blocking: true })
       return said
     }
     const blocked = performance.now() - began
     if (blocked > BLOCKING) this.#tellBlocking(phase, blocked)
-    return this.#settled(phase, said, began)
+    return this.#settled(phase, call, said, began)
   }
 
   /** Counts and tells a mistake. */
@@ -78,7 +79,8 @@ export class Bound {
     return this.#failed(message, { code: 'hook_failed', cause: error })
   }
 
-  observe(phase: Phase, milliseconds: number): void {
+  observe(phase: Phase, call: HookCall, milliseconds: number, failed = false): void {
+    call.origin.ran?.(this.name, phase, milliseconds, failed)
     let meter = this.#meters.get(phase)
     if (meter === undefined) {
       meter = this.#environment.metrics.hookDuration(this.name, phase)
@@ -87,10 +89,15 @@ export class Bound {
     meter.observe(milliseconds / 1000)
   }
 
-  #settled<Said>(phase: Phase, promise: PromiseLike<Said>, began: number): Promise<Said | Failure | undefined> {
+  #settled<Said>(
+    phase: Phase,
+    call: HookCall,
+    promise: PromiseLike<Said>,
+    began: number
+  ): Promise<Said | Failure | undefined> {
     return new Promise(resolve => {
       const timer = setTimeout(() => {
-        this.#measure(phase, began, false)
+        this.#measure(phase, call, began, { failed: true })
         const seconds = this.#timeout / 1000
         resolve(
           this.#failed(`The hook \`${this.name}\` took longer than ${seconds} s in ${phase}.`, {
@@ -102,12 +109,12 @@ export class Bound {
       promise.then(
         said => {
           clearTimeout(timer)
-          this.#measure(phase, began, false)
+          this.#measure(phase, call, began, {})
           resolve(said)
         },
         error => {
           clearTimeout(timer)
-          this.#measure(phase, began, false)
+          this.#measure(phase, call, began, { failed: true })
           resolve(this.broken(phase, error))
         }
       )
@@ -124,9 +131,9 @@ export class Bound {
       : new Failure('bug', message, { code: details.code, recommendations: [SKIP], cause: details.cause })
   }
 
-  #measure(phase: Phase, began: number, blocking: boolean): void {
+  #measure(phase: Phase, call: HookCall, began: number, { blocking = false, failed = false }): void {
     const milliseconds = performance.now() - began
-    this.observe(phase, milliseconds)
+    this.observe(phase, call, milliseconds, failed)
     if (blocking && milliseconds > BLOCKING) this.#tellBlocking(phase, milliseconds)
   }
 

@@ -16,6 +16,8 @@ export interface CallOrigin {
   tags(): readonly string[]
   maxTokens(): number | undefined
   ask(chat: ChatRequest): Promise<Answer | Failure>
+  /** Told how long a hook took, by those who follow the request. */
+  readonly ran?: ((hook: string, phase: string, milliseconds: number, failed: boolean) => void) | undefined
   /** Undefined when this is no conversation. */
   chat(): ChatRequest | Failure | undefined
 }

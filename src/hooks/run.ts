@@ -23,7 +23,7 @@ function downFrom(list: readonly Bound[], first: number, start: HookCall): Gone 
     const bound = list[at]
     if (bound?.phases.preCall === undefined || !bound.covers(call)) continue
     const asked = call
-    const said = bound.ask('preCall', phases => phases.preCall?.(asked))
+    const said = bound.ask('preCall', asked, phases => phases.preCall?.(asked))
     if (said instanceof Promise)
       return said.then(late => {
         const next = judged(bound, late)
@@ -65,7 +65,7 @@ function backFrom(
     const bound = list[at]
     if (bound?.phases.postCall === undefined || !bound.covers(call)) continue
     const given = answer
-    const said = bound.ask('postCall', phases => phases.postCall?.(given, call))
+    const said = bound.ask('postCall', call, phases => phases.postCall?.(given, call))
     if (said instanceof Promise)
       return said.then(late => {
         const next = reviewed(bound, 'postCall', late)
@@ -87,7 +87,7 @@ export function runFailure(
   for (let at = list.length - 1; at >= 0; at--) {
     const bound = list[at]
     if (bound?.phases.onFailure === undefined || !bound.covers(call)) continue
-    const said = bound.ask('onFailure', phases => phases.onFailure?.(failure, call))
+    const said = bound.ask('onFailure', call, phases => phases.onFailure?.(failure, call))
     if (said instanceof Promise)
       return said.then(late => rescued(bound, late) ?? runFailure(list.slice(0, at), failure, call))
     const answer = rescued(bound, said)
@@ -106,7 +106,7 @@ function rescued(bound: Bound, said: unknown): Answer | undefined {
 export function runDone(list: readonly Bound[], record: DoneRecord, call: HookCall): void {
   for (const bound of list) {
     if (bound.phases.onDone === undefined || !bound.covers(call)) continue
-    void bound.ask('onDone', phases => phases.onDone?.(record, call))
+    void bound.ask('onDone', call, phases => phases.onDone?.(record, call))
   }
 }
 

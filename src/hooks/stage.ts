@@ -56,7 +56,7 @@ export class HookStage {
     }
     const took = performance.now() - began
     this.#spent[at] = (this.#spent[at] ?? 0) + took
-    if (took > BLOCKING) bound.observe('onEvent', took)
+    if (took > BLOCKING) bound.observe('onEvent', this.#call, took)
     return this.#judged(bound, said, event)
   }
 
@@ -76,7 +76,8 @@ export class HookStage {
   }
 
   #measure(): void {
-    for (const [at, bound] of this.#bounds.entries()) bound.observe('onEvent', this.#spent[at] ?? 0)
+    for (const [at, bound] of this.#bounds.entries())
+      bound.observe('onEvent', this.#call, this.#spent[at] ?? 0, this.#broken.has(bound))
   }
 }
 

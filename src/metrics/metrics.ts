@@ -32,6 +32,7 @@ export class Metrics {
   readonly #fallbacks = new Tally(METRICS.gateway_fallbacks_total.labels)
   readonly #dropped = new Tally(METRICS.gateway_translation_dropped_total.labels, MAX_CHOSEN)
   readonly #mended = new Tally(METRICS.gateway_mended_total.labels)
+  readonly #spans = new Tally(METRICS.gateway_trace_spans_total.labels)
   readonly #hookErrors = new Tally(METRICS.gateway_hook_errors_total.labels)
   readonly #hookEvents = new Tally(METRICS.gateway_hook_events_total.labels, MAX_CHOSEN)
   readonly #savings = new Tally(METRICS.gateway_savings_usd_total.labels)
@@ -113,6 +114,10 @@ export class Metrics {
     return duration
   }
 
+  spansEnded(result: 'exported' | 'dropped', spans: number): void {
+    this.#spans.add([result], spans)
+  }
+
   hookFailed(hook: string): void {
     this.#hookErrors.add([hook])
   }
@@ -170,6 +175,7 @@ export class Metrics {
         this.budgets().map(({ scope, id, ratio }) => ({ value: ratio, labels: { scope, id } })),
       gateway_journal_pending: () => [{ value: this.journal().pending, labels: {} }],
       gateway_journal_lost_total: () => [{ value: this.journal().lost, labels: {} }],
+      gateway_trace_spans_total: () => this.#spans.values(),
       gateway_config_reloads_total: () => this.#reloads.values(),
       gateway_config_generation: () => [{ value: this.generation, labels: {} }],
       gateway_config_rejected: () => [{ value: this.#rejected ? 1 : 0, labels: {} }],

@@ -107,6 +107,11 @@ export const METRICS = {
     help: 'Calls whose cost was not written down, since the journal was full.',
     labels: []
   },
+  gateway_trace_spans_total: {
+    type: 'counter',
+    help: 'Spans of traced requests: taken by the collector, or dropped since it took none.',
+    labels: ['result']
+  },
   gateway_config_reloads_total: { type: 'counter', help: 'Attempts to load the configuration.', labels: ['result'] },
   gateway_config_generation: { type: 'gauge', help: 'Number of the configuration in force.', labels: [] },
   gateway_config_rejected: {

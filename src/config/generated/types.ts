@@ -6,6 +6,18 @@
 export type HookEntry =
   | string
   | {
+      cache?: Cache
+      compress?: Compress
+      guard?: Guard
+      'log-conversations'?: LogConversations
+      'mlx-load'?: MlxLoad
+      'prompt-cache'?: PromptCache
+      redact?: Redact
+      'set-params'?: SetParams
+      'strip-prefix'?: StripPrefix
+      'token-cap'?: TokenCap
+      validate?: Validate
+      webhook?: Webhook
       when?: HookCondition
       /**
        * `worker`: the hook runs in a thread of its own, where it may compute without holding up others and is ended when it takes too long. Absent: in the gateway's own.
@@ -21,6 +33,260 @@ export type HookEntry =
       onError?: 'fail' | 'skip'
       [k: string]: unknown
     }
+/**
+ * Answers a request that was answered before from memory. Identical requests that are under way at one time are asked once.
+ */
+export type Cache = {
+  /**
+   * How long an answer is good for.
+   */
+  ttl: string
+  /**
+   * One cache for all callers. Otherwise each caller has its own.
+   */
+  shared: boolean
+  /**
+   * Also store answers to requests that ask for chance: a `temperature` above 0.
+   */
+  random: boolean
+  /**
+   * Ask once for identical requests under way.
+   */
+  coalesce: boolean
+} | null
+/**
+ * Shortens prompts without loss: white space that says nothing, and what tools have shown before. Leaves alone whatever looks like code, tags or a table.
+ */
+export type Compress = {
+  /**
+   * Collapse spaces and blank lines in prose.
+   */
+  space: boolean
+  /**
+   * Refer to an earlier result of a tool that was the same.
+   */
+  repeats: boolean
+  /**
+   * Shorter results are left as they are.
+   */
+  min_chars: number
+} | null
+/**
+ * Refuses requests, and answers, by pattern, length and topic.
+ */
+export type Guard = {
+  /**
+   * Regular expressions that no text may match. Those that a text could make slow are refused.
+   */
+  deny: string[]
+  /**
+   * Topics by name, each with words or phrases that give it away.
+   */
+  topics: {
+    [k: string]: string[]
+  }
+  /**
+   * The longest conversation, in characters.
+   */
+  max_chars?: number
+  /**
+   * `warn` lets pass and tells the client in `x-gateway-guard`; `dry-run` only counts and logs.
+   */
+  mode: 'block' | 'warn' | 'dry-run'
+  /**
+   * Look at answers too. A stream is looked at after its end, so it is only counted and logged.
+   */
+  answers: boolean
+  /**
+   * What the client is told.
+   */
+  message: string
+} | null
+/**
+ * Writes every conversation to a file, a line of JSON each. Nothing is written unless this hook is listed.
+ */
+export type LogConversations = {
+  /**
+   * Where to, relative to gateway.yaml. Its mode is 600.
+   */
+  file: string
+  /**
+   * Write what was asked too, not the answer alone.
+   */
+  requests: boolean
+} | null
+/**
+ * Makes sure that a local runtime has loaded the model before it is asked. List it on the entries it serves; a client that streams is kept patient meanwhile.
+ */
+export type MlxLoad = {
+  /**
+   * The management address of the runtime or wrapper: `POST /load_model` is sent there.
+   */
+  url: string
+  /**
+   * Put before a model’s name that has no `/`: `mlx-community/`.
+   */
+  prefix: string
+  /**
+   * So long after it was loaded a model is taken to be there still.
+   */
+  fresh_seconds: number
+} | null
+/**
+ * Marks the beginning of conversations for Anthropic’s prompt cache, where the client did not. List it on entries of Anthropic models.
+ */
+export type PromptCache = {
+  /**
+   * Shorter beginnings are not marked: writing to the cache costs more than reading.
+   */
+  min_chars: number
+} | null
+/**
+ * Takes secrets out of what is sent to models, and out of what they answer.
+ */
+export type Redact = {
+  /**
+   * What is looked for.
+   */
+  kinds: ('keys' | 'tokens' | 'emails' | 'cards')[]
+  /**
+   * Regular expressions of your own. Those that a text could make slow are refused.
+   */
+  patterns: string[]
+  /**
+   * Look at answers too.
+   */
+  answers: boolean
+  /**
+   * What is put in the place.
+   */
+  mark: string
+} | null
+/**
+ * Sets parameters of requests: those that are missing, those of every request, and those that are taken out.
+ */
+export type SetParams = {
+  /**
+   * For requests that do not say them.
+   */
+  defaults: {
+    temperature?: number
+    top_p?: number
+    top_k?: number
+    min_p?: number
+    seed?: number
+    frequency_penalty?: number
+    presence_penalty?: number
+    max_tokens?: number
+    reasoning_effort?: 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max'
+    service_tier?: string
+    user?: string
+  }
+  /**
+   * Whatever the request says.
+   */
+  overrides: {
+    temperature?: number
+    top_p?: number
+    top_k?: number
+    min_p?: number
+    seed?: number
+    frequency_penalty?: number
+    presence_penalty?: number
+    max_tokens?: number
+    reasoning_effort?: 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max'
+    service_tier?: string
+    user?: string
+  }
+  /**
+   * Taken out of requests.
+   */
+  drop: (
+    | 'temperature'
+    | 'top_p'
+    | 'top_k'
+    | 'min_p'
+    | 'seed'
+    | 'frequency_penalty'
+    | 'presence_penalty'
+    | 'max_tokens'
+    | 'reasoning_effort'
+    | 'service_tier'
+    | 'user'
+  )[]
+} | null
+/**
+ * Takes a provider in front of a model name off: `openai/gpt-4o` is asked for as `gpt-4o`.
+ */
+export type StripPrefix = {
+  /**
+   * What is taken off; of several that fit, the longest.
+   */
+  prefixes: string[]
+} | null
+/**
+ * Caps the tokens of an answer: a larger ask is lowered, a missing one is filled in.
+ */
+export type TokenCap = {
+  /**
+   * The most tokens that may be asked for.
+   */
+  max: number
+} | null
+/**
+ * Holds answers to what they have to be, and asks again with what was wrong. A stream has been sent when it is looked at, so it is only counted.
+ */
+export type Validate = {
+  /**
+   * It must say something, or call a tool.
+   */
+  non_empty: boolean
+  /**
+   * It must be JSON.
+   */
+  json: boolean
+  /**
+   * It must be JSON that fits this JSON Schema.
+   */
+  schema?: {
+    [k: string]: unknown
+  }
+  /**
+   * Texts that must stand in it.
+   */
+  contains: string[]
+  /**
+   * How often it is asked again.
+   */
+  retries: number
+} | null
+/**
+ * Posts the account of each call to an address: what it was, what it took, how it ended. No word of the conversation.
+ */
+export type Webhook = {
+  /**
+   * Where to.
+   */
+  url: string
+  /**
+   * Sent along, for a key say.
+   */
+  headers: {
+    [k: string]: string
+  }
+  /**
+   * Which calls.
+   */
+  on: ('done' | 'failed')[]
+  /**
+   * How long the address may take.
+   */
+  timeout_seconds: number
+  /**
+   * How often it is tried again.
+   */
+  retries: number
+} | null
 
 /**
  * What gateway.yaml may say. Every key that nothing enforces is refused, never accepted in silence.
@@ -95,6 +361,7 @@ export interface ServerSettings {
    */
   allowed_origins: string[]
   logs: LogSettings
+  tracing: TracingSettings
 }
 /**
  * What is logged. Prompts and answers never are.
@@ -108,6 +375,29 @@ export interface LogSettings {
    * One JSON object a line, or coloured lines for people; `auto` is pretty on a terminal and JSON elsewhere.
    */
   format: 'auto' | 'json' | 'pretty'
+}
+/**
+ * OpenTelemetry traces over OTLP/HTTP. They hold no word of a conversation.
+ */
+export interface TracingSettings {
+  /**
+   * A collector's address, without `/v1/traces`. Empty: nothing is traced.
+   */
+  endpoint: string
+  /**
+   * What the collector is sent with each batch, such as its key.
+   */
+  headers: {
+    [k: string]: string
+  }
+  /**
+   * The share of traces that begin here and are kept. Those that a client began are kept as it says.
+   */
+  sample: number
+  /**
+   * The gateway's name in the traces.
+   */
+  service: string
 }
 /**
  * Credentials of the gateway itself.

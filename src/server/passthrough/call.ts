@@ -20,7 +20,7 @@ export function requestHeaders(passage: Passage, client: WireHeaders, host: unkn
     headers['content-length'] = String(passage.bytesIn)
     if (held.unpacked) delete headers['content-encoding']
   }
-  return { host, ...headers, [PASSAGE]: passage } as Record<string, string>
+  return { host, ...headers, ...passage.traced, [PASSAGE]: passage } as Record<string, string>
 }
 
 export function answerHeaders(passage: Passage, upstream: WireHeaders): Record<string, string> {

@@ -8,6 +8,7 @@ import type { Gateway, Running } from '../../exchange/gateway.ts'
 import type { AttemptRecord, CallRecord } from '../../exchange/record.ts'
 import type { Runtime } from '../../exchange/runtime.ts'
 import type { Caller } from '../../keys/caller.ts'
+import type { RequestSpans } from '../../tracing/request-spans.ts'
 import { dialectOfPath } from '../endpoints.ts'
 import type { Destination } from './destination.ts'
 
@@ -26,6 +27,8 @@ export class Passage implements Running {
   destination: Destination | undefined
   /** What went wrong, where the connection only knows that it was given up. */
   problem: Failure | undefined
+  /** By which span the upstream is asked, where the request is traced. */
+  traced: { readonly traceparent: string } | undefined
   bytesIn = 0
   bytesOut = 0
   readonly #gateway: Gateway
@@ -33,6 +36,7 @@ export class Passage implements Running {
   readonly #reply: FastifyReply
   readonly #control = new AbortController()
   readonly #receivedAt = performance.now()
+  readonly #spans: RequestSpans | undefined
   #socket: Leavable | undefined
   #timer: NodeJS.Timeout | undefined
   #sentAt = 0
@@ -46,6 +50,9 @@ export class Passage implements Running {
     this.endpoint = endpoint
     this.#request = request
     this.#reply = reply
+    const { method, headers } = request
+    const receivedAt = this.#receivedAt
+    this.#spans = gateway.tracer?.begin({ endpoint, method, operation: 'passthrough', headers, receivedAt })
     gateway.metrics.inflight++
     gateway.running.add(this)
     finished(reply.raw, error => {
@@ -68,6 +75,9 @@ export class Passage implements Running {
   begin(destination: Destination): void {
     this.destination = destination
     this.#sentAt = performance.now()
+    const { provider, origin, model, target } = destination
+    const asked = { name: target?.name ?? `passthrough/${provider}`, provider, origin }
+    this.traced = this.#spans?.attempt(asked, model, this.#sentAt)
     const { total } = destination.timeouts
     this.#timer = setTimeout(() => {
       const message = `${destination.place} timed out: the answer was not complete after ${total / 1000} s (timeouts.total).`
@@ -164,6 +174,7 @@ export class Passage implements Running {
     if (this.#stream && (clientGone || problem !== undefined)) metrics.streamAborted(clientGone ? 'client' : 'upstream')
     const record: CallRecord = {
       id: this.id,
+      ...(this.#spans !== undefined && { traceId: this.#spans.traceId }),
       at: Date.now(),
       endpoint,
       ...ownerOf(this.caller),
@@ -186,6 +197,7 @@ export class Passage implements Running {
       clientGone,
       generation: this.runtime.generation
     }
+    this.#spans?.settled(record)
     this.#gateway.settled(record, problem?.details.cause)
   }
 
