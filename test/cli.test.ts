@@ -11,7 +11,19 @@ import { offline } from '../src/cli/offline.ts'
 import { identify } from '../src/cli/pid-file.ts'
 import { type Folder, launch, run, start, temporaryFolder } from './support/process.ts'
 
-const COMMANDS = ['start', 'check', 'explain', 'models', 'status', 'stop', 'recommend', 'switch', 'setup']
+const COMMANDS = [
+  'start',
+  'check',
+  'explain',
+  'models',
+  'status',
+  'stop',
+  'recommend',
+  'switch',
+  'setup',
+  'keys',
+  'spend'
+]
 const ASK = { messages: [{ role: 'user', content: 'Hello' }] }
 
 function folder(t: Test, yaml?: string): Folder {

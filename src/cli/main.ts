@@ -22,6 +22,7 @@ const config = new Option(
   '--config <file>',
   'the configuration; otherwise $SLUICE_CONFIG, ./gateway.yaml, ./config.yaml'
 )
+const elsewhere = new Option('--url <url>', 'a gateway elsewhere; its master key is then in $SLUICE_MASTER_KEY')
 
 function command(usage: string, description: string, example: string): Command {
   return program
@@ -101,6 +102,46 @@ command(
   .action(async (action: string, name: string | undefined, options: Options) =>
     run((await import('./hooks.ts')).hooks(action, name, options))
   )
+
+command(
+  'keys <action> [key]',
+  'create, list, info, update, block, unblock, rotate, delete or import keys of the gateway that runs here.',
+  'sluice keys create --alias ci --models "gpt-4o,claude-*" --max-budget 10 --budget-duration 30d'
+)
+  .addOption(config)
+  .addOption(elsewhere)
+  .option('--alias <name>', 'a name for it')
+  .option('--models <list>', 'names and globs that it may use, with commas between; empty for all')
+  .option('--max-budget <usd>', 'what it may spend, or `none`')
+  .option('--budget-duration <time>', 'in which time: 1h, 1d, 30d, 1mo; otherwise in all')
+  .option('--rpm-limit <number>', 'requests a minute, or `none`')
+  .option('--rpd-limit <number>', 'requests a day, or `none`')
+  .option('--tpm-limit <number>', 'tokens a minute, or `none`')
+  .option('--max-parallel <number>', 'requests at once, or `none`')
+  .option('--duration <time>', 'how long it is valid: 30d')
+  .option('--team <id>', 'the team it belongs to')
+  .option('--user <id>', 'the user it belongs to')
+  .option('--tags <list>', 'tags of what it asks')
+  .option('--allowed-ips <list>', 'addresses and ranges it may be used from')
+  .option('--allowed-routes <list>', 'paths it may be used on')
+  .option('--set <name=value...>', 'any other field of the admin API, the value as JSON')
+  .option('--grace <time>', 'for rotate: how long the old one stays valid')
+  .option('--page <number>', 'for list')
+  .addOption(workspace)
+  .action(async (action: string, key: string | undefined, options: Options & { set?: string[] }) =>
+    run((await import('./keys.ts')).keys(action, key, options))
+  )
+
+command('spend', 'Say what was spent, by day, model, key, team, user or tag.', 'sluice spend --by key --since 7d')
+  .addOption(config)
+  .addOption(elsewhere)
+  .option('--by <what>', 'day, model, key, team, user, organization, customer or tag')
+  .option('--since <time>', 'a day, or how long ago: 7d; otherwise 30 days')
+  .option('--until <time>', 'a day, the last one that counts')
+  .option('--key <key>', 'of one key alone: itself, its id or its alias')
+  .option('--limit <number>', 'how many rows at most')
+  .addOption(workspace)
+  .action(async (options: Options) => run((await import('./spend.ts')).spend(options)))
 
 command('setup', 'Write a first gateway.yaml for the servers and keys that are found here.', 'sluice setup --print')
   .option('--print', 'show it, and write nothing')

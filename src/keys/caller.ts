@@ -32,7 +32,6 @@ export interface Caller {
   /** Whose block it is. */
   readonly blocked: 'key' | 'user' | 'team' | 'organization' | undefined
   readonly tags: readonly string[]
-  readonly hooks: readonly string[]
   readonly bounds: readonly Bound[]
 }
 
@@ -45,7 +44,6 @@ const UNBOUND = {
   expires: Number.POSITIVE_INFINITY,
   blocked: undefined,
   tags: [],
-  hooks: [],
   bounds: []
 } as const
 

@@ -126,7 +126,6 @@ function assemble(record: KeyRecord, bindings: readonly Binding[], bounds: Calle
     expires: record.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY,
     blocked: bindings.map(blockOf).find(scope => scope !== undefined),
     tags: record.tags,
-    hooks: record.hooks,
     bounds
   })
 }

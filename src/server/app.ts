@@ -2,6 +2,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { Failure } from '../chat/failure.ts'
 import type { Gateway } from '../exchange/gateway.ts'
 import type { Keyring } from '../keys/keyring.ts'
+import { modelInfoRoutes } from './admin/models.ts'
 import { managementRoutes } from './admin/routes.ts'
 import { adminRoutes, type Controls, callRoutes } from './admin.ts'
 import { Doors, masterOnly } from './doors.ts'
@@ -82,6 +83,7 @@ export function createApp(gateway: Gateway, controls: Controls, keyring?: Keyrin
     })
     listingRoutes(scope, gateway)
     callRoutes(scope, gateway)
+    modelInfoRoutes(scope, gateway)
     managementRoutes(scope, gateway, keyring)
     scope.register(async inner => {
       inner.addHook('onRequest', async (request, reply) => {

@@ -37,6 +37,7 @@ function openApi(): object {
     '/metrics': 'Metrics for Prometheus',
     '/openapi.json': 'This document',
     '/calls/{id}': 'What became of the call that was answered with this x-task-id',
+    '/model/info': 'Models served here, with prices and limits, in LiteLLM’s shape',
     '/admin/config': 'The configuration in force, without its secrets',
     '/admin/explain': 'Where a model name leads, and why'
   }

@@ -16,7 +16,7 @@ const ELSEWHERE = new Set(
   allowed_vector_store_indexes rpm_limit_type tpm_limit_type router_settings access_group_ids project_id auto_rotate
   rotation_interval team_member_permissions model_aliases team_member_budget team_member_rpm_limit team_member_tpm_limit
   team_member_key_duration team_member_budget_duration default_team_member_models model_id sso_user_id organizations
-  max_budget_in_team spend budget_reset_at new_key new_master_key object_permission_id allowed_model_region_strict`
+  max_budget_in_team spend budget_reset_at new_key new_master_key object_permission_id allowed_model_region_strict hooks`
     .split(/\s+/)
     .filter(name => name !== '')
 )

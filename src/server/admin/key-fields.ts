@@ -34,7 +34,6 @@ export function readKey(fields: Fields, at: Date): KeySaid {
     metadata: metadata === null ? {} : metadata,
     allowedRoutes: routes ?? (type === 'llm_api' ? ['llm_api_routes'] : undefined),
     allowedIps: readRanges(fields),
-    hooks: fields.texts('hooks'),
     blocked: fields.flag('blocked')
   }
   const terms = readTerms(fields)
@@ -85,7 +84,6 @@ export function tellKey(record: KeyRecord, account: Account): Row {
     tags: record.tags,
     allowed_routes: record.allowedRoutes,
     allowed_ips: record.allowedIps,
-    hooks: record.hooks,
     blocked: record.blocked,
     budget_id: record.planId,
     litellm_budget_table: tellPlan(record.planId, account),

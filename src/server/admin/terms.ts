@@ -116,7 +116,7 @@ function readModels(fields: Fields): Models | undefined {
     const window = row['time_period'] ?? row['budget_duration'] ?? 'total'
     const limitNano = dollarsIn(said)
     const [rpm, tpm] = [row['rpm_limit'], row['tpm_limit']]
-    const isGood = (said === undefined || limitNano !== undefined) && typeof window === 'string'
+    const isGood = (said === undefined || limitNano !== undefined) && typeof window === 'string' && isRow(value)
     if (model === '' || !isGood || !isAmount(rpm) || !isAmount(tpm)) {
       fields.fail(
         invalid('model_max_budget', 'Each of `model_max_budget` is "model": {"budget_limit": 5, "time_period": "1d"}.')
@@ -128,6 +128,11 @@ function readModels(fields: Fields): Models | undefined {
       limits[model] = { ...(typeof rpm === 'number' && { rpm }), ...(typeof tpm === 'number' && { tpm }) }
   }
   return { budgets, limits }
+}
+
+/** A bare number is a budget. */
+function isRow(value: unknown): boolean {
+  return typeof value === 'number' || (typeof value === 'object' && value !== null && !Array.isArray(value))
 }
 
 function dollarsIn(value: unknown): bigint | undefined {
