@@ -157,6 +157,13 @@ function restartLines(before: LoadedConfig, after: LoadedConfig): string[] {
     const [was, is] = [before.config.server[name], after.config.server[name]]
     if (was !== is) lines.push(`server.${name} ${was} → ${is}: needs a restart; the gateway still listens where it did`)
   }
+  const [{ store: was }, { store: is }] = [before.config, after.config]
+  for (const name of ['database_url', 'redis_url'] as const)
+    if (was[name] !== is[name]) lines.push(`store.${name}: needs a restart; keys and limits stay where they are`)
+  if (before.config.spend.journal_size !== after.config.spend.journal_size)
+    lines.push('spend.journal_size: needs a restart')
+  if (before.config.limits.without_redis !== after.config.limits.without_redis)
+    lines.push('limits.without_redis: needs a restart')
   if (before.dataDir !== after.dataDir) lines.push(`store.data_dir → ${after.dataDir}: needs a restart`)
   return lines
 }

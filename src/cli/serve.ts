@@ -14,6 +14,7 @@ import { HealthBook } from '../routing/health.ts'
 import type { Controls, ReloadOutcome } from '../server/admin.ts'
 import { createApp } from '../server/app.ts'
 import { Pools } from '../upstream/pools.ts'
+import { keepBooks } from './books.ts'
 import { CannotStart } from './cannot-start.ts'
 import { type LogDestination, standardOutput } from './gather.ts'
 import { listen } from './listen.ts'
@@ -141,6 +142,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     await Promise.all([watcher.close(), app.close(), pools.close()])
     throw error
   })
+  const books = await keepBooks(gateway, keyring, dataDir, opened)
   // A database of our own takes seconds to be made, and nobody waits for it who does not ask with a key.
   if (runtime.masterKey !== undefined) keyring.wake()
   for (const warning of warningsOf(prepared)) opened.event('warn', warning)
@@ -156,7 +158,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     reload: (reason = 'call') => reloader.reload(reason),
     stop: progress => {
       stopping ??= shutDown(
-        { app, gateway, pools, logs: opened, reloader, watcher, record, dataDir, shelf, keyring, tracing },
+        { app, gateway, pools, logs: opened, reloader, watcher, record, dataDir, shelf, books, keyring, tracing },
         progress
       )
       return stopping

@@ -5,6 +5,7 @@ import type { Gateway } from '../exchange/gateway.ts'
 import type { Shelf } from '../hooks/shelf.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import type { Pools } from '../upstream/pools.ts'
+import type { Books } from './books.ts'
 import type { Logs } from './logs.ts'
 import { count } from './output.ts'
 import { type PidRecord, removePidFile, writePidFile } from './pid-file.ts'
@@ -21,6 +22,7 @@ export interface Parts {
   readonly record: PidRecord | undefined
   readonly dataDir: string
   readonly shelf: Shelf
+  readonly books: Books
   readonly keyring: Keyring
   readonly tracing: Tracing
 }
@@ -30,7 +32,7 @@ const LAST_BYTES = 2000
 
 /** Ends a gateway in order: ears first, then mouths, then hands. */
 export async function shutDown(parts: Parts, progress: (left: number) => void = () => undefined): Promise<void> {
-  const { app, gateway, pools, logs, reloader, watcher, record, dataDir, shelf, keyring, tracing } = parts
+  const { app, gateway, pools, logs, reloader, watcher, record, dataDir, shelf, books, keyring, tracing } = parts
   const { drain } = gateway.runtime
   gateway.draining = true
   reloader.close()
@@ -56,6 +58,7 @@ export async function shutDown(parts: Parts, progress: (left: number) => void = 
   await pools.close()
   // They may have something to write still.
   await shelf.close()
+  await books.close()
   await keyring.close()
   await tracing.close()
   gateway.deadlines.close()

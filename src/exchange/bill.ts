@@ -37,8 +37,8 @@ export interface Spending extends Pick<CallRecord, 'cost' | 'costEstimated' | 's
 }
 
 const NOTHING = { tokens: 0, cost: 0n }
-/** A stream that goes over what was set aside for it sets aside for so many tokens more at a time. */
-const STRETCH = 1024
+/** A stream that goes over what was set aside for it asks for so many tokens more at a time, or for fewer. */
+const STRETCHES = [1024, 256, 64, 16]
 
 export class Bill {
   readonly #gateway: Gateway
@@ -159,17 +159,25 @@ export class Bill {
     if (tariff === undefined || this.#stretching) return
     const output = outputOf(this.#inbound.dialect, this.#frames, this.#bytes)
     const { input } = this.#guessed
-    const cost = costOf(tariff, { input, output, cacheRead: 0, cacheWrite: 0 })
-    if (cost <= this.#reserved) return
-    const more = costOf(tariff, { input, output: output + STRETCH, cacheRead: 0, cacheWrite: 0 }) - this.#reserved
+    const cost = (tokens: number) => costOf(tariff, { input, output: tokens, cacheRead: 0, cacheWrite: 0 })
+    if (cost(output) <= this.#reserved) return
+    this.#stretching = true
     const told = (failure: Failure | undefined) => {
       this.#stretching = false
       if (failure !== undefined && !this.#over) stop(failure)
     }
-    this.#stretching = true
-    const answer = this.#reserveMore(more)
+    const answer = this.#stretch(STRETCHES.map(tokens => cost(output + tokens) - this.#reserved))
     if (answer instanceof Promise) void answer.then(told)
     else told(answer)
+  }
+
+  /** The first of these amounts that there is money for. */
+  #stretch(amounts: readonly bigint[]): Failure | undefined | Promise<Failure | undefined> {
+    const [amount = 0n, ...smaller] = amounts
+    const next = (failure: Failure | undefined) =>
+      failure === undefined || smaller.length === 0 || this.#over ? failure : this.#stretch(smaller)
+    const answer = this.#reserveMore(amount)
+    return answer instanceof Promise ? answer.then(next) : next(answer)
   }
 
   /** What an answer costs, for its headers, where that is known when it begins. */
@@ -261,7 +269,7 @@ function hasBudget(bounds: readonly Bound[]): boolean {
 }
 
 /** What is asked of limits that hold money alone. */
-function moneyOf(bounds: readonly Bound[]): readonly Bound[] {
+export function moneyOf(bounds: readonly Bound[]): readonly Bound[] {
   return bounds
     .filter(({ budgets }) => budgets.length > 0)
     .map(({ scope, id, model, budgets }) => ({ scope, id, ...(model !== undefined && { model }), budgets }))

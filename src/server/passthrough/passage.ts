@@ -11,6 +11,7 @@ import type { Caller } from '../../keys/caller.ts'
 import type { RequestSpans } from '../../tracing/request-spans.ts'
 import { dialectOfPath } from '../endpoints.ts'
 import type { Destination } from './destination.ts'
+import { Toll } from './toll.ts'
 
 /** The other end of a passage that has become a WebSocket. */
 export interface Leavable {
@@ -36,6 +37,7 @@ export class Passage implements Running {
   readonly #reply: FastifyReply
   readonly #control = new AbortController()
   readonly #receivedAt = performance.now()
+  readonly toll: Toll
   readonly #spans: RequestSpans | undefined
   #socket: Leavable | undefined
   #timer: NodeJS.Timeout | undefined
@@ -50,6 +52,7 @@ export class Passage implements Running {
     this.endpoint = endpoint
     this.#request = request
     this.#reply = reply
+    this.toll = new Toll(gateway, request.url)
     const { method, headers } = request
     const receivedAt = this.#receivedAt
     this.#spans = gateway.tracer?.begin({ endpoint, method, operation: 'passthrough', headers, receivedAt })
@@ -97,6 +100,7 @@ export class Passage implements Running {
   passed(chunk: Buffer): void {
     if (this.#firstByteAt === 0) this.#firstByteAt = performance.now()
     this.bytesOut += chunk.length
+    this.toll.passed(chunk)
   }
 
   streams(): void {
@@ -147,7 +151,8 @@ export class Passage implements Running {
       'x-task-id': this.id,
       ...(destination !== undefined && { 'x-provider': destination.provider }),
       ...(destination?.model !== undefined && { 'x-model': encodeURI(destination.model) }),
-      'x-gateway-config': String(this.runtime.generation)
+      'x-gateway-config': String(this.runtime.generation),
+      ...this.toll.headers
     }
   }
 
@@ -172,6 +177,8 @@ export class Passage implements Running {
     series.duration.observe(milliseconds / 1000)
     metrics.overhead.observe(overhead / 1000)
     if (this.#stream && (clientGone || problem !== undefined)) metrics.streamAborted(clientGone ? 'client' : 'upstream')
+    const costs = this.toll.close(destination)
+    series.cost.add(costs.cost ?? 0)
     const record: CallRecord = {
       id: this.id,
       ...(this.#spans !== undefined && { traceId: this.#spans.traceId }),
@@ -185,7 +192,7 @@ export class Passage implements Running {
       upstreamModel: destination?.model,
       status,
       attempts: this.#noteAttempt(answered, clientGone),
-      usage: undefined,
+      ...costs,
       dropped: [],
       firstByteMilliseconds: firstByte,
       milliseconds,
@@ -198,7 +205,7 @@ export class Passage implements Running {
       generation: this.runtime.generation
     }
     this.#spans?.settled(record)
-    this.#gateway.settled(record, problem?.details.cause)
+    this.#gateway.settled(record, problem?.details.cause, this.toll.account(destination?.asked, costs.usage))
   }
 
   /** One, if it went out: a body that streams cannot be sent twice. */

@@ -126,6 +126,8 @@ async function prepare(
   if (destination instanceof Failure) return passage.fail(destination)
   const refused = refusedDestination(passage, destination)
   if (refused !== undefined) return passage.fail(refused)
+  const limited = await passage.toll.ask(passage.caller, destination)
+  if (limited !== undefined) return passage.fail(limited)
   // The gateway may have been stopped, or the client gone, while the body came in.
   if (passage.over) return passage.drop()
   passage.destination = destination
