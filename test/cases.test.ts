@@ -8,10 +8,12 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import t, { type Test } from 'tap'
 import type { ChatAnswer } from '../src/chat/answer.ts'
+import { Collector } from '../src/chat/collect.ts'
 import type { ChatEvent } from '../src/chat/events.ts'
 import { Failure } from '../src/chat/failure.ts'
 import type { ChatRequest } from '../src/chat/request.ts'
 import type { Flavour } from '../src/dialects/dialect.ts'
+import { Dropped } from '../src/dialects/dropped.ts'
 import {
   assembled,
   bare,
@@ -162,17 +164,49 @@ function requestPair(t: Test, scenario: string, path: string, from: string, to: 
 
 function answerPair(t: Test, scenario: string, path: string, from: string, to: string): void {
   const said = successful(translator(from).decodeAnswer(read(path)))
-  const arrived = successful(translator(to).decodeAnswer(plain(translator(to).encodeAnswer(said, CONTEXT))))
+  const dropped = new Dropped(to, 'answer')
+  const written = translator(to).encodeAnswer(said, { ...CONTEXT, dropped })
+  const arrived = successful(translator(to).decodeAnswer(plain(written)))
   compareAnswers(t, `${scenario}: the answer`, to, said, arrived)
+  t.same(lostOfAnswer(said, arrived, dropped.list()), [], `${scenario}: the answer`)
 }
 
 function streamPair(t: Test, scenario: string, path: string, from: string, to: string): void {
   const said = events(translator(from), readFileSync(path))
-  const arrived = events(translator(to), stream(translator(to), said))
+  const dropped = new Dropped(to, 'answer')
+  const arrived = events(translator(to), stream(translator(to), said, { ...CONTEXT, dropped }))
   compareAnswers(t, `${scenario}: the stream`, to, assembled(said), assembled(arrived))
+  t.same(lostOfAnswer(collected(said), collected(arrived), dropped.list()), [], `${scenario}: the stream`)
 }
 
-/** An answer has no header for what is lost, so only words for its end may be. */
+function collected(said: readonly ChatEvent[]): ChatAnswer {
+  const collector = new Collector()
+  for (const event of said) collector.push(event)
+  return successful(collector.answer())
+}
+
+/** What stands beside the words of an answer, has not arrived and is not declared. */
+function lostOfAnswer(said: ChatAnswer, arrived: ChatAnswer, dropped: readonly string[]): string[] {
+  const [before, after] = [said, arrived].map(besides)
+  const isDeclared = (name: string) => dropped.some(path => path.startsWith(`answer.${name}`))
+  return Object.entries(before ?? {}).flatMap(([name, things]) => {
+    const kept = new Set(Object.entries(after ?? {}).find(([other]) => other === name)?.[1])
+    return isDeclared(name) ? [] : things.filter(thing => !kept.has(thing)).map(thing => `${name}: ${thing}`)
+  })
+}
+
+function besides({ blocks }: ChatAnswer): Record<string, string[]> {
+  const texts = blocks.filter(block => block.type === 'text')
+  const sources = texts.flatMap(({ citations = [] }) => citations)
+  const foreign = blocks.filter(block => block.type === 'foreign')
+  return {
+    citations: sources.map(source => (source.type === 'page' ? source.url : JSON.stringify(source.value))),
+    logprobs: texts.flatMap(({ logprobs = [] }) => logprobs.map(({ token, logprob }) => `${token} ${logprob}`)),
+    ...Object.fromEntries(foreign.map(({ value }) => [String(value['type']), [JSON.stringify(value)]]))
+  }
+}
+
+/** Its words may not change, but for those of its end. */
 function compareAnswers(t: Test, what: string, to: string, said: ChatAnswer, arrived: ChatAnswer): void {
   const before = gist(said)
   const after = gist(arrived)

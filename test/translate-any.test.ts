@@ -29,6 +29,9 @@ import {
   translator
 } from './support/translate.ts'
 
+// A machine that does much else needs longer than its half a minute.
+t.setTimeout(120_000)
+
 const anthropic = translator('anthropic')
 const openai = translator('openai-chat')
 const readIf = (path: string): unknown => (existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined)

@@ -1,3 +1,5 @@
+import type { Citation } from './citation.ts'
+import type { TokenProbability } from './probability.ts'
 import type { Extra, Fields } from './request.ts'
 
 /** Where the bytes of an image, a document or a sound are. */
@@ -14,6 +16,10 @@ export interface TextBlock {
   readonly text: string
   /** The text says why the model will not answer. */
   readonly refusal?: boolean
+  /** Where it is from. */
+  readonly citations?: readonly Citation[]
+  /** The tokens it was made of. */
+  readonly logprobs?: readonly TokenProbability[]
   readonly extra?: Extra
 }
 

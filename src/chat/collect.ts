@@ -1,13 +1,17 @@
 import type { ChatAnswer } from './answer.ts'
 import type { Block } from './block.ts'
+import type { Citation } from './citation.ts'
 import type { ChatEvent } from './events.ts'
 import { Failure } from './failure.ts'
+import type { TokenProbability } from './probability.ts'
 import type { Extra, Fields } from './request.ts'
 import type { Usage } from './usage.ts'
 
 interface Growing {
   readonly block: Block
   readonly texts: string[]
+  readonly citations: Citation[]
+  readonly logprobs: TokenProbability[]
   extra: Extra | undefined
 }
 
@@ -27,14 +31,19 @@ export class Collector {
         this.#usage = event.usage ?? this.#usage
         return
       case 'block-start':
-        this.#blocks[event.index] = { block: event.block, texts: [], extra: undefined }
+        this.#blocks[event.index] = { block: event.block, texts: [], citations: [], logprobs: [], extra: undefined }
         return
-      case 'block-delta':
-        this.#blocks[event.index]?.texts.push(event.text)
+      case 'block-delta': {
+        const growing = this.#blocks[event.index]
+        growing?.texts.push(event.text)
+        for (const token of event.logprobs ?? []) growing?.logprobs.push(token)
         return
+      }
       case 'block-extra': {
         const growing = this.#blocks[event.index]
-        if (growing !== undefined) growing.extra = merged(growing.extra, event.extra)
+        if (growing === undefined) return
+        for (const citation of event.citations ?? []) growing.citations.push(citation)
+        if (Object.keys(event.extra).length > 0) growing.extra = merged(growing.extra, event.extra)
         return
       }
       case 'usage':
@@ -65,10 +74,19 @@ export class Collector {
   }
 }
 
-function whole({ block, texts, extra }: Growing): Block {
+function whole({ block, texts, citations, logprobs, extra }: Growing): Block {
   const text = texts.join('')
   const more = extra === undefined ? {} : { extra: 'extra' in block ? merged(block.extra, extra) : extra }
-  if (block.type === 'text' || block.type === 'thinking') return { ...block, ...more, text: block.text + text }
+  if (block.type === 'text') {
+    return {
+      ...block,
+      ...(citations.length > 0 && { citations: [...(block.citations ?? []), ...citations] }),
+      ...(logprobs.length > 0 && { logprobs: [...(block.logprobs ?? []), ...logprobs] }),
+      ...more,
+      text: block.text + text
+    }
+  }
+  if (block.type === 'thinking') return { ...block, ...more, text: block.text + text }
   if (block.type === 'tool-call') return { ...block, ...more, input: block.input + text }
   return block
 }

@@ -2,7 +2,9 @@
 // open at a time; the last `usage` counts; `finish` or `failure` is the last event.
 import type { FinishReason } from './answer.ts'
 import type { Block } from './block.ts'
+import type { Citation } from './citation.ts'
 import type { Failure } from './failure.ts'
+import type { TokenProbability } from './probability.ts'
 import type { Extra } from './request.ts'
 import type { Usage } from './usage.ts'
 
@@ -16,9 +18,19 @@ export type ChatEvent =
     }
   /** A block without its text, thinking or input, which come as deltas. Others come whole. */
   | { readonly type: 'block-start'; readonly index: number; readonly block: Block }
-  | { readonly type: 'block-delta'; readonly index: number; readonly text: string }
-  /** More that one dialect knows of the open block: a signature, a citation (a list grows by what it is sent). */
-  | { readonly type: 'block-extra'; readonly index: number; readonly extra: Extra }
+  | {
+      readonly type: 'block-delta'
+      readonly index: number
+      readonly text: string
+      readonly logprobs?: readonly TokenProbability[]
+    }
+  /** More of the open block: what one dialect alone knows, a signature say (a list grows by what it is sent); sources of its text. */
+  | {
+      readonly type: 'block-extra'
+      readonly index: number
+      readonly extra: Extra
+      readonly citations?: readonly Citation[]
+    }
   | { readonly type: 'block-end'; readonly index: number }
   | { readonly type: 'usage'; readonly usage: Usage }
   | { readonly type: 'finish'; readonly reason: FinishReason; readonly stopSequence?: string; readonly extra?: Extra }

@@ -1,18 +1,15 @@
 import type { ChatAnswer } from './answer.ts'
 import type { Block } from './block.ts'
+import type { Citation } from './citation.ts'
 import type { ChatEvent } from './events.ts'
-import type { Extra } from './request.ts'
+import type { TokenProbability } from './probability.ts'
 
 /** An answer that came whole, as the stream that a client asked for. */
 export function eventsOf(answer: ChatAnswer): ChatEvent[] {
   const { id, model, blocks, finish, stopSequence, usage, extra } = answer
   const events: ChatEvent[] = [{ type: 'start', id, model, ...(usage !== undefined && { usage }) }]
   for (const [index, block] of blocks.entries()) {
-    const { head, text, extra: own } = parts(block)
-    events.push({ type: 'block-start', index, block: head })
-    if (text !== '') events.push({ type: 'block-delta', index, text })
-    if (own !== undefined) events.push({ type: 'block-extra', index, extra: own })
-    events.push({ type: 'block-end', index })
+    events.push(...eventsOfBlock(block, index), { type: 'block-end', index })
   }
   if (usage !== undefined) events.push({ type: 'usage', usage })
   const more = { ...(stopSequence !== undefined && { stopSequence }), ...(extra !== undefined && { extra }) }
@@ -20,17 +17,37 @@ export function eventsOf(answer: ChatAnswer): ChatEvent[] {
   return events
 }
 
-/** What opens a block, what its deltas come to, and what is known of it at its end. */
-function parts(block: Block): { readonly head: Block; readonly text: string; readonly extra: Extra | undefined } {
+function eventsOfBlock(block: Block, index: number): ChatEvent[] {
   switch (block.type) {
-    case 'text':
+    case 'text': {
+      const { extra, citations, logprobs, text, ...head } = block
+      const more = extra ?? (citations === undefined ? undefined : {})
+      return [
+        { type: 'block-start', index, block: { ...head, text: '' } },
+        ...delta(index, text, logprobs),
+        ...(more === undefined ? [] : [{ type: 'block-extra' as const, index, extra: more, ...defined(citations) }])
+      ]
+    }
     case 'thinking': {
-      const { extra, ...head } = block
-      return { head: { ...head, text: '' }, text: block.text, extra }
+      const { extra, text, ...head } = block
+      return [
+        { type: 'block-start', index, block: { ...head, text: '' } },
+        ...delta(index, text),
+        ...(extra === undefined ? [] : [{ type: 'block-extra' as const, index, extra }])
+      ]
     }
     case 'tool-call':
-      return { head: { ...block, input: '' }, text: block.input, extra: undefined }
+      return [{ type: 'block-start', index, block: { ...block, input: '' } }, ...delta(index, block.input)]
     default:
-      return { head: block, text: '', extra: undefined }
+      return [{ type: 'block-start', index, block }]
   }
+}
+
+function delta(index: number, text: string, logprobs?: readonly TokenProbability[]): ChatEvent[] {
+  if (text === '' && logprobs === undefined) return []
+  return [{ type: 'block-delta', index, text, ...(logprobs !== undefined && { logprobs }) }]
+}
+
+function defined(citations: readonly Citation[] | undefined): { citations?: readonly Citation[] } {
+  return citations === undefined ? {} : { citations }
 }

@@ -4,6 +4,7 @@ import type { Failure } from '../chat/failure.ts'
 import type { ChatRequest, Tool } from '../chat/request.ts'
 import type { Usage } from '../chat/usage.ts'
 import type { SseFrame } from '../lib/sse.ts'
+import type { Dropped } from './dropped.ts'
 
 export type DialectName = 'openai-chat' | 'openai-responses' | 'anthropic' | 'gemini'
 
@@ -47,6 +48,8 @@ export interface DecodeContext {
   readonly id?: string
   /** Names of the tools on offer: calls are matched to them without regard to case. */
   readonly tools?: readonly string[]
+  /** Takes what of an answer cannot be held. */
+  readonly dropped?: Dropped
 }
 
 export interface EncodeContext {
@@ -60,6 +63,8 @@ export interface EncodeContext {
   readonly streamUsage?: boolean
   /** The tools of the request: Responses calls some by a namespace, and some with text for their input. */
   readonly tools?: readonly Tool[]
+  /** Takes what of an answer the client cannot be told. */
+  readonly dropped?: Dropped
 }
 
 export interface EncodedRequest {

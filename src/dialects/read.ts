@@ -1,5 +1,6 @@
 // Readers of parsed JSON: loose, because upstreams and clients are, and without a copy.
 import type { Extra, Fields } from '../chat/request.ts'
+import { nearest } from './exact.ts'
 
 /** The value as an object: empty when it is none. */
 export function fields(value: unknown): Fields {
@@ -16,7 +17,8 @@ export function string(value: unknown): string | undefined {
 }
 
 export function number(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isFinite(value) ? value : undefined
+  if (typeof value === 'number') return Number.isFinite(value) ? value : undefined
+  return typeof value === 'string' ? nearest(value) : undefined
 }
 
 export function boolean(value: unknown): boolean | undefined {

@@ -1,7 +1,8 @@
 import { Failure } from '../chat/failure.ts'
 import type { ChatRequest } from '../chat/request.ts'
 import type { ClientSide, DialectName, EncodeContext, StreamEncoder, Translator } from '../dialects/dialect.ts'
-import { parseJson } from '../lib/json-repair.ts'
+import { Dropped } from '../dialects/dropped.ts'
+import { parseExact } from '../dialects/exact.ts'
 import type { MendCounts, Mender } from '../quirks/mend.ts'
 import { menderFor } from '../quirks/quirks.ts'
 import { stabilisePrompt } from '../quirks/stable-prompt.ts'
@@ -21,6 +22,8 @@ export class Conversation {
   #chat: ChatRequest | Failure | undefined
   #isKept = false
   #voice: StreamEncoder | undefined
+  /** What the voice could not say. */
+  #dropped: Dropped
   #hasSpoken = false
   /** What hooks made of the request for this attempt. */
   hooked: HookedAttempt | undefined
@@ -31,6 +34,7 @@ export class Conversation {
     this.#inbound = inbound
     this.#client = client
     this.#stored = stored
+    this.#dropped = new Dropped(inbound.dialect, 'answer')
     this.#context = { id: inbound.id, created: Math.floor(Date.now() / 1000) }
   }
 
@@ -52,6 +56,11 @@ export class Conversation {
   /** What the model wrote in another form than it meant, so far. */
   get mended(): MendCounts | undefined {
     return this.#mender?.counts
+  }
+
+  /** What of the answer the client cannot be told, by now. */
+  get dropped(): readonly string[] {
+    return this.#dropped.list()
   }
 
   /** For a sign of life; undefined when the request cannot be read. */
@@ -79,9 +88,12 @@ export class Conversation {
 
   /** The way back of what was asked; without a target, of an answer that comes from none. */
   wayBack(chat: ChatRequest, upstream: Translator, target: Target | undefined): Translation {
-    const context = this.#contextOf(chat)
     // What an earlier attempt began and never sent is forgotten.
-    if (!this.#hasSpoken || this.#voice === undefined) this.#voice = this.#client.encodeStream(context)
+    const isNew = !this.#hasSpoken || this.#voice === undefined
+    if (isNew) this.#dropped = new Dropped(this.#inbound.dialect, 'answer')
+    const context = this.#contextOf(chat)
+    const voice = isNew || this.#voice === undefined ? this.#client.encodeStream(context) : this.#voice
+    this.#voice = voice
     // Where none may be called, what looks like a call is text.
     const tools = chat.toolChoice?.mode === 'none' ? [] : chat.tools
     this.#mender = target && menderFor(target.quirks, { tools, id: this.#inbound.id })
@@ -91,7 +103,7 @@ export class Conversation {
       chat,
       context,
       stages: [...(this.#mender === undefined ? [] : [this.#mender]), ...(this.hooked?.stages() ?? [])],
-      encoder: this.#voice,
+      encoder: voice,
       streamType: this.#streamType,
       review: this.hooked?.review,
       keep: this.#isKept ? keeperFor(chat, this.#inbound, this.#stored) : undefined
@@ -99,7 +111,7 @@ export class Conversation {
   }
 
   #read(): ChatRequest | Failure {
-    const body = parseJson(Buffer.concat(this.#inbound.body.chunks).toString('utf8'))
+    const body = parseExact(Buffer.concat(this.#inbound.body.chunks).toString('utf8'))
     if (body === undefined) return new Failure('invalid-request', 'The body is not JSON.')
     const chat = this.#client.decodeRequest(body)
     if (chat instanceof Failure) return chat
@@ -110,6 +122,6 @@ export class Conversation {
   #contextOf(chat: ChatRequest): EncodeContext {
     const { model } = this.#inbound
     const streamUsage = chat.streamUsage === true
-    return { ...this.#context, model: model ?? chat.model, streamUsage, tools: chat.tools }
+    return { ...this.#context, model: model ?? chat.model, streamUsage, tools: chat.tools, dropped: this.#dropped }
   }
 }

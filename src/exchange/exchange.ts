@@ -47,7 +47,6 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
   /** The last failure, with the upstream's own words for it. */
   #lastFailure: Failure | undefined
   #lastAnswer: ErrorAnswer | undefined
-  #dropped: readonly string[] = []
   #over = false
   #overhead = 0
 
@@ -55,7 +54,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     this.#gateway = gateway
     this.#runtime = runtime
     this.#inbound = inbound
-    this.#preparation = new Preparation(inbound, gateway.stored)
+    this.#preparation = new Preparation(inbound, gateway.stored, gateway.metrics)
     this.#attempts = new Attempts(gateway.deadlines, gateway.tracer?.begin(inbound))
     this.#patience = new Patience(this, inbound.stream, gateway.deadlines)
     this.#bill = new Bill(gateway, runtime, inbound)
@@ -190,8 +189,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     const sent = hooked === undefined ? inbound.headers : { ...inbound.headers, ...hooked.changes.headers }
     const foreign = translation !== undefined && surface.dialect !== inbound.dialect
     const headers = upstreamHeaders(sent, surface, target.provider === 'demo', foreign)
-    this.#dropped = target.onUnsupported === 'drop' ? [] : dropped
-    for (const field of dropped) this.#gateway.metrics.droppedField(inbound.dialect, surface.dialect, field)
+    this.#preparation.losses.asked(target, surface.dialect, dropped)
     const bodyLength = byteLength(body)
     if (body.length > 1) headers.push('content-length', String(bodyLength))
     const checksEnd = inbound.operation === 'chat' || inbound.operation === 'completions'
@@ -326,7 +324,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
       id: this.#inbound.id,
       target: attempt?.target,
       model: this.#model,
-      dropped: this.#dropped,
+      dropped: this.#preparation.losses.told,
       sent: this.#attempts.sent,
       generation: this.#runtime.generation,
       overhead: this.#overhead,
@@ -379,7 +377,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
       tries: this.#attempts,
       usage,
       spending,
-      dropped: this.#dropped,
+      dropped: this.#preparation.losses.settled(),
       mended: this.#preparation.mended,
       waited: this.#patience.waitedFor,
       overhead: this.#overhead,

@@ -14,7 +14,8 @@ export const WANTED_KEYS: ReadonlySet<string> = new Set([
   'n',
   'prompt_cache_key',
   'user',
-  'metadata'
+  'metadata',
+  'messages'
 ])
 
 /** A request's body as the chunks it came in, with what a scan found in them. */

@@ -1,6 +1,7 @@
 import type { ChatAnswer } from '../chat/answer.ts'
 import { Failure } from '../chat/failure.ts'
 import type { ChatRequest } from '../chat/request.ts'
+import { exactJson } from '../dialects/exact.ts'
 import { DIALECTS } from '../dialects/index.ts'
 import { parseJson } from '../lib/json-repair.ts'
 import { scanObject } from '../lib/json-scan.ts'
@@ -12,7 +13,7 @@ export function innerInbound(chat: ChatRequest, outer: Inbound, id: string): Inb
   if (translate === undefined) return new Failure('unsupported', `Nothing can be asked in ${outer.dialect}.`)
   const encoded = translate.encodeRequest({ ...chat, stream: false })
   if (encoded instanceof Failure) return encoded
-  const bytes = Buffer.from(JSON.stringify(encoded.body))
+  const bytes = Buffer.from(exactJson(encoded.body))
   const fields = scanObject([bytes], WANTED_KEYS)
   if ('problem' in fields) return new Failure('invalid-request', fields.problem)
   return {

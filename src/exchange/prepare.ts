@@ -1,7 +1,10 @@
 import { Failure } from '../chat/failure.ts'
 import type { ChatRequest } from '../chat/request.ts'
 import type { ClientSide, EncodedRequest } from '../dialects/dialect.ts'
+import { exactJson } from '../dialects/exact.ts'
 import { DIALECTS } from '../dialects/index.ts'
+import { misplaced } from '../dialects/misplaced.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { applyQuirks } from '../providers/quirks.ts'
 import { operationPath, type Surface } from '../providers/surface.ts'
 import type { MendCounts } from '../quirks/mend.ts'
@@ -15,6 +18,7 @@ import { Conversation } from './conversation.ts'
 import { countRequest, decodeCount, encodeCount, estimate } from './count.ts'
 import type { HookedAttempt } from './hooked.ts'
 import type { Inbound } from './inbound.ts'
+import { Losses } from './losses.ts'
 import type { StoredResponses } from './stored.ts'
 
 /** A request as one target is sent it. */
@@ -40,9 +44,11 @@ export class Preparation {
   readonly #conversation: Conversation | undefined
   /** What a stream that we write is. */
   readonly streamType: string
+  readonly losses: Losses
 
-  constructor(inbound: Inbound, stored: StoredResponses) {
+  constructor(inbound: Inbound, stored: StoredResponses, metrics?: Metrics) {
     this.#inbound = inbound
+    this.losses = new Losses(inbound, metrics, () => this.#conversation?.dropped ?? [])
     const client = clientOf(inbound)
     this.streamType = isArray(inbound) ? 'application/json' : 'text/event-stream; charset=utf-8'
     this.#conversation = client === undefined ? undefined : new Conversation(inbound, client, stored, this.streamType)
@@ -114,6 +120,7 @@ export class Preparation {
 
   #needsHub(target: Target, hooked: HookedAttempt | undefined): boolean {
     const { operation } = this.#inbound
+    if (isMisplaced(this.#inbound)) return true
     if (hooked?.changes.chat !== undefined) return operation !== 'embeddings'
     // Nobody reads upstream answers of this operation; a chat's can be written as such.
     if (operation === 'completions') return hooked?.readsAnswer === true
@@ -211,11 +218,18 @@ function isArray({ dialect, stream, query }: Inbound): boolean {
   return dialect === 'gemini' && stream && !/[?&]alt=sse(?:&|$)/.test(query)
 }
 
+/** Cursor asks for Chat's answers in the words of Responses; no upstream takes both. */
+function isMisplaced({ dialect, operation, body }: Inbound): boolean {
+  if (dialect !== 'openai-chat' || operation !== 'chat' || body.fields.found['messages'] !== undefined) return false
+  return Buffer.concat(body.chunks).includes('"input"')
+}
+
 /** How a client's request is read and answered, where we can do that. */
 function clientOf(inbound: Inbound): ClientSide | undefined {
   const { dialect, operation } = inbound
   const { translate, completions, array } = DIALECTS[dialect]
   if (isArray(inbound)) return array
+  if (isMisplaced(inbound)) return misplaced
   return operation === 'completions' ? completions : translate
 }
 
@@ -229,7 +243,7 @@ function geminiPath(model: string, action: string): string {
 }
 
 function json(body: object): Buffer {
-  return Buffer.from(JSON.stringify(body))
+  return Buffer.from(exactJson(body))
 }
 
 function cannotSpeak(target: Target, inbound: Inbound): Failure {

@@ -8,8 +8,15 @@ import { Failure } from '../chat/failure.ts'
 import { eventsOf } from '../chat/replay.ts'
 import type { ChatRequest } from '../chat/request.ts'
 import type { Usage } from '../chat/usage.ts'
-import type { ClientSide, EncodeContext, StreamDecoder, StreamEncoder, Translator } from '../dialects/dialect.ts'
-import { parseJson } from '../lib/json-repair.ts'
+import type {
+  ClientSide,
+  DecodeContext,
+  EncodeContext,
+  StreamDecoder,
+  StreamEncoder,
+  Translator
+} from '../dialects/dialect.ts'
+import { exactJson, parseExact } from '../dialects/exact.ts'
 import { SseReader } from '../lib/sse.ts'
 import type { Translated, WayBack } from './way-back.ts'
 
@@ -57,6 +64,11 @@ export class Translation implements WayBack {
     this.#collector = passes ? undefined : new Collector()
   }
 
+  get #decoding(): DecodeContext {
+    const { id, dropped } = this.#settings.context
+    return { id, tools: this.#tools, ...(dropped !== undefined && { dropped }) }
+  }
+
   answer(bytes: Buffer): Written {
     const answer = this.#read(bytes)
     return answer instanceof Failure ? answer : this.write(answer)
@@ -98,10 +110,10 @@ export class Translation implements WayBack {
   }
 
   #read(bytes: Buffer): ChatAnswer | Failure {
-    const body = parseJson(bytes.toString('utf8'))
+    const body = parseExact(bytes.toString('utf8'))
     if (body === undefined) return new Failure('upstream-failed', 'the answer is not JSON')
-    const { upstream, context } = this.#settings
-    const answer = upstream.decodeAnswer(body, { id: context.id, tools: this.#tools })
+    const { upstream } = this.#settings
+    const answer = upstream.decodeAnswer(body, this.#decoding)
     if (!(answer instanceof Failure)) this.usage = answer.usage
     return answer
   }
@@ -129,7 +141,7 @@ export class Translation implements WayBack {
       return answer
     }
     this.#settings.keep?.(answer)
-    return Buffer.from(JSON.stringify(this.#encodeAnswer(answer)))
+    return Buffer.from(exactJson(this.#encodeAnswer(answer)))
   }
 
   #encodeAnswer(answer: ChatAnswer): Record<string, unknown> {
@@ -171,8 +183,7 @@ export class Translation implements WayBack {
   }
 
   #decode(): StreamDecoder {
-    const { upstream, context } = this.#settings
-    this.#decoder ??= upstream.decodeStream({ id: context.id, tools: this.#tools })
+    this.#decoder ??= this.#settings.upstream.decodeStream(this.#decoding)
     return this.#decoder
   }
 }

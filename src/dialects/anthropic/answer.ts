@@ -92,7 +92,8 @@ export function offered(block: Block, { tools }: DecodeContext): Block {
 }
 
 export function encodeAnswer(answer: ChatAnswer, context: EncodeContext): Record<string, unknown> {
-  const writer = new BlockWriter(new Dropped(NAME), 'compatible')
+  const dropped = context.dropped ?? new Dropped(NAME, 'answer')
+  const writer = new BlockWriter(dropped, 'compatible')
   const content = writer.blocks(answer.blocks)
   return {
     id: messageId(context),
@@ -103,7 +104,7 @@ export function encodeAnswer(answer: ChatAnswer, context: EncodeContext): Record
     stop_reason: encodeFinish(answer.finish, content.length > 0),
     stop_sequence: answer.stopSequence ?? null,
     usage: encodeUsage(answer.usage),
-    ...answer.extra?.[NAME]
+    ...dropped.extra(answer.extra)
   }
 }
 

@@ -1,16 +1,18 @@
 import type { Block, Source, TextBlock, ToolCallBlock } from '../../chat/block.ts'
 import type { Fields } from '../../chat/request.ts'
-import { parseObject, repairObject } from '../../lib/json-repair.ts'
+import { repairObject } from '../../lib/json-repair.ts'
 import type { Flavour } from '../dialect.ts'
 import type { Dropped } from '../dropped.ts'
+import { exactJson, exactObject } from '../exact.ts'
 import { defined, fields, list, string, unread } from '../read.ts'
+import { decodeCitations, encodeCitations } from './citations.ts'
 
 export const NAME = 'anthropic'
 
 /** Marks thinking of other models: Anthropic made no signature for it, and refuses any that it has not made. */
 export const OWN_SIGNATURE = 'sluice:unsigned'
 
-const TEXT = new Set(['type', 'text'])
+const TEXT = new Set(['type', 'text', 'citations'])
 const THINKING = new Set(['type', 'thinking', 'signature'])
 const REDACTED = new Set(['type'])
 const TOOL_USE = new Set(['type', 'id', 'name', 'input'])
@@ -27,7 +29,12 @@ export function decodeContent(content: unknown): Block[] {
 export function decodeBlock(value: Fields): Block {
   switch (value['type']) {
     case 'text':
-      return { type: 'text', text: string(value['text']) ?? '', ...unread(NAME, value, TEXT) }
+      return {
+        type: 'text',
+        text: string(value['text']) ?? '',
+        ...decodeCitations(value['citations']),
+        ...unread(NAME, value, TEXT)
+      }
     case 'thinking':
       return { type: 'thinking', text: string(value['thinking']) ?? '', ...unread(NAME, genuine(value), THINKING_REST) }
     case 'redacted_thinking':
@@ -37,7 +44,7 @@ export function decodeBlock(value: Fields): Block {
         type: 'tool-call',
         id: string(value['id']) ?? '',
         name: string(value['name']) ?? '',
-        input: typeof value['input'] === 'string' ? value['input'] : JSON.stringify(value['input'] ?? {}),
+        input: typeof value['input'] === 'string' ? value['input'] : exactJson(value['input'] ?? {}),
         ...unread(NAME, value, TOOL_USE)
       }
     case 'tool_result':
@@ -149,7 +156,10 @@ export class BlockWriter {
   /** Anthropic refuses an empty text. */
   text(block: TextBlock): object | undefined {
     const extra = this.dropped.extra(block.extra, 'messages.')
-    return block.text === '' ? undefined : { type: 'text', text: block.text, ...extra }
+    if (block.logprobs !== undefined) this.dropped.add('messages.logprobs')
+    const citations = encodeCitations(block.citations, block.text.length, this.dropped)
+    if (block.text === '') return undefined
+    return { type: 'text', text: block.text, ...(citations.length > 0 && { citations }), ...extra }
   }
 
   #thinking(thinking: string, extra: Fields): object | undefined {
@@ -160,7 +170,9 @@ export class BlockWriter {
 
   #media(block: Exclude<Block, { type: 'text' | 'thinking' | 'tool-call' | 'tool-result' }>): object | undefined {
     if (block.type === 'foreign') {
-      return block.dialect === NAME ? { ...block.value } : this.#drop(string(block.value['type']) ?? 'content')
+      if (block.dialect === NAME) return { ...block.value }
+      this.dropped.block(block)
+      return undefined
     }
     const source = block.type === 'image' || block.type === 'document' ? this.#source(block.source) : undefined
     if (source === undefined || block.type === 'audio' || block.type === 'redacted-thinking')
@@ -202,5 +214,5 @@ function callId(id: string): string {
 /** An object, whatever the model wrote. */
 function inputOf({ input, freeform }: ToolCallBlock): Fields {
   if (freeform === true) return { input }
-  return parseObject(input) ?? parseObject(repairObject(input) ?? '') ?? { unparsed: input }
+  return exactObject(input) ?? exactObject(repairObject(input) ?? '') ?? { unparsed: input }
 }

@@ -1,12 +1,12 @@
 import type { Block } from '../../chat/block.ts'
 import type { ChatEvent } from '../../chat/events.ts'
 import { Failure } from '../../chat/failure.ts'
-import type { Fields } from '../../chat/request.ts'
 import type { Usage } from '../../chat/usage.ts'
 import type { EncodeContext, StreamEncoder } from '../dialect.ts'
 import { Dropped } from '../dropped.ts'
 import { encodeFinish, encodeUsage, messageId } from './answer.ts'
 import { BlockWriter, NAME, OWN_SIGNATURE } from './blocks.ts'
+import { encodeCitations } from './citations.ts'
 import { encodeFailureFrame } from './failure.ts'
 
 export function encodeStream(context: EncodeContext): StreamEncoder {
@@ -29,7 +29,11 @@ interface Open {
   /** What stands before and after the text of a delta. */
   readonly head: string
   signed: boolean
+  /** Of its text. */
+  length: number
 }
+
+const PLACES: Partial<Record<Block['type'], string>> = { thinking: 'thinking.', 'tool-call': 'tool_calls.' }
 
 /** No block of the hub has this number. */
 const NOBODYS = -1
@@ -38,7 +42,8 @@ const PING = frame({ type: 'ping' })
 
 class AnthropicEncoder implements StreamEncoder {
   readonly #context: EncodeContext
-  readonly #writer = new BlockWriter(new Dropped(NAME), 'compatible')
+  readonly #dropped: Dropped
+  readonly #writer: BlockWriter
   #started = false
   #over = false
   #open: Open | undefined
@@ -47,6 +52,8 @@ class AnthropicEncoder implements StreamEncoder {
 
   constructor(context: EncodeContext) {
     this.#context = context
+    this.#dropped = context.dropped ?? new Dropped(NAME, 'answer')
+    this.#writer = new BlockWriter(this.#dropped, 'compatible')
   }
 
   push(event: ChatEvent): string {
@@ -54,13 +61,15 @@ class AnthropicEncoder implements StreamEncoder {
     switch (event.type) {
       case 'block-delta':
         if (this.#open?.hubIndex !== event.index || this.#open.head === '') return ''
+        if (event.logprobs !== undefined) this.#dropped.add('logprobs')
+        if (this.#open.block.type === 'text') this.#open.length += event.text.length
         return said(this.#open, isFreeform(this.#open.block) ? JSON.stringify(event.text).slice(1, -1) : event.text)
       case 'start':
         return this.#start(event.usage)
       case 'block-start':
         return this.#start() + this.#startBlock(event.index, event.block)
       case 'block-extra':
-        return this.#open?.hubIndex === event.index ? this.#extra(this.#open, event.extra[NAME] ?? {}) : ''
+        return this.#open?.hubIndex === event.index ? this.#extra(this.#open, event) : ''
       case 'block-end':
         return this.#open?.hubIndex === event.index ? this.#closeBlock() : ''
       case 'usage':
@@ -119,7 +128,7 @@ class AnthropicEncoder implements StreamEncoder {
       type === undefined
         ? ''
         : `event: content_block_delta\ndata: {"type":"content_block_delta","index":${index},"delta":{"type":"${type}","${field}":`
-    this.#open = { index, hubIndex, block, head, signed: false }
+    this.#open = { index, hubIndex, block, head, signed: false, length: 0 }
     const begun = isFreeform(block) ? said(this.#open, '{"input":"') : ''
     return before + frame({ type: 'content_block_start', index, content_block: start }) + begun
   }
@@ -127,8 +136,10 @@ class AnthropicEncoder implements StreamEncoder {
   #blockStart(block: Block): object | undefined {
     switch (block.type) {
       case 'text':
+        this.#dropped.extra(block.extra)
         return { type: 'text', text: '' }
       case 'thinking':
+        this.#dropped.extra(block.extra, 'thinking.')
         return { type: 'thinking', thinking: '', signature: '' }
       case 'tool-call':
         return { ...this.#writer.block(block), input: {} }
@@ -137,15 +148,16 @@ class AnthropicEncoder implements StreamEncoder {
     }
   }
 
-  #extra(open: Open, own: Fields): string {
-    const { signature, citations } = own
+  #extra(open: Open, { extra, citations }: ChatEvent & { type: 'block-extra' }): string {
+    const { signature } = this.#dropped.extra(extra, PLACES[open.block.type])
     let text = ''
     if (typeof signature === 'string' && open.block.type === 'thinking') {
       open.signed = true
       text += delta(open.index, { type: 'signature_delta', signature })
     }
-    if (Array.isArray(citations) && open.block.type === 'text')
-      for (const citation of citations) text += delta(open.index, { type: 'citations_delta', citation })
+    if (citations === undefined || open.block.type !== 'text') return text
+    for (const citation of encodeCitations(citations, open.length, this.#dropped))
+      text += delta(open.index, { type: 'citations_delta', citation })
     return text
   }
 
@@ -162,7 +174,7 @@ class AnthropicEncoder implements StreamEncoder {
   #finish({ reason, stopSequence, extra }: ChatEvent & { type: 'finish' }): string {
     const before = this.#start() + this.#closeBlock()
     this.#over = true
-    const { container, ...rest } = extra?.[NAME] ?? {}
+    const { container, ...rest } = this.#dropped.extra(extra)
     const ended = {
       stop_reason: encodeFinish(reason, this.#blocks > 0),
       stop_sequence: stopSequence ?? null,

@@ -1,5 +1,6 @@
 import type { FinishReason } from '../../chat/answer.ts'
 import type { Block } from '../../chat/block.ts'
+import type { Citation } from '../../chat/citation.ts'
 import type { ChatEvent } from '../../chat/events.ts'
 import { Failure } from '../../chat/failure.ts'
 import type { Fields } from '../../chat/request.ts'
@@ -11,6 +12,7 @@ import { defined, fields, string, unread } from '../read.ts'
 import { decodeUpstreamFailure } from '../upstream-message.ts'
 import { decodeFinish, decodeUsage, offered } from './answer.ts'
 import { decodeBlock, NAME, OWN_SIGNATURE } from './blocks.ts'
+import { decodeCitations } from './citations.ts'
 
 interface Open {
   /** The upstream's number of the block. */
@@ -109,13 +111,16 @@ class AnthropicDecoder implements StreamDecoder {
   #startBlock(at: unknown, value: Fields): void {
     this.#start({})
     this.#closeBlock()
-    const { block, text, extra } = split(offered(decodeBlock(withoutOwn(value)), this.#context))
+    const { block, text, extra, citations } = split(offered(decodeBlock(withoutOwn(value)), this.#context))
     const index = this.#blocks++
     this.#open = { at, index, unsaid: '' }
     this.#out.push({ type: 'block-start', index, block })
     if (block.type === 'tool-call') this.#open.unsaid = text
     else if (text !== '') this.#out.push({ type: 'block-delta', index, text })
-    if (extra !== undefined) this.#out.push({ type: 'block-extra', index, extra: { [NAME]: extra } })
+    if (extra !== undefined || citations !== undefined) {
+      const own = extra === undefined ? {} : { [NAME]: extra }
+      this.#out.push({ type: 'block-extra', index, extra: own, ...defined({ citations }) })
+    }
   }
 
   #delta(at: unknown, delta: Fields): void {
@@ -131,7 +136,7 @@ class AnthropicDecoder implements StreamDecoder {
     if (typeof signature === 'string' && signature !== '' && signature !== OWN_SIGNATURE)
       this.#out.push({ type: 'block-extra', index, extra: { [NAME]: { signature } } })
     if (citation !== undefined)
-      this.#out.push({ type: 'block-extra', index, extra: { [NAME]: { citations: [citation] } } })
+      this.#out.push({ type: 'block-extra', index, extra: {}, ...decodeCitations([citation]) })
   }
 
   #closeBlock(): void {
@@ -177,12 +182,13 @@ function withoutOwn(value: Fields): Fields {
 }
 
 /** A block as it starts, and what of it has to follow as deltas. */
-function split(block: Block): { block: Block; text: string; extra?: Fields } {
+function split(block: Block): { block: Block; text: string; extra?: Fields; citations?: readonly Citation[] } {
   switch (block.type) {
     case 'text':
     case 'thinking': {
-      const own = block.extra?.[NAME]
-      return { block: { type: block.type, text: '' }, text: block.text, ...(own !== undefined && { extra: own }) }
+      const known = block.type === 'text' ? { citations: block.citations } : {}
+      const more = defined({ extra: block.extra?.[NAME], ...known })
+      return { block: { type: block.type, text: '' }, text: block.text, ...more }
     }
     case 'tool-call':
       return { block: { ...block, input: '' }, text: block.input }

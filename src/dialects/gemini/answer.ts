@@ -1,14 +1,18 @@
 import type { ChatAnswer, FinishReason } from '../../chat/answer.ts'
 import type { Block } from '../../chat/block.ts'
 import { Failure } from '../../chat/failure.ts'
+import type { TokenProbability } from '../../chat/probability.ts'
 import type { Fields } from '../../chat/request.ts'
 import { offeredToolName } from '../../chat/tool-names.ts'
 import type { Usage } from '../../chat/usage.ts'
 import { parseObject } from '../../lib/json-repair.ts'
+import { citing } from '../citing.ts'
 import type { DecodeContext, EncodeContext } from '../dialect.ts'
 import { Dropped } from '../dropped.ts'
 import { defined, fields, list, number, someFields, string, unread } from '../read.ts'
 import { decodeFailure } from './failure.ts'
+import { decodeGrounding, encodeGrounding, isGrounded, type Said } from './grounding.ts'
+import { decodeLogprobs, encodeLogprobs } from './logprobs.ts'
 import { type CallIds, decodeParts, PartWriter } from './parts.ts'
 import { jsonOf, NAME } from './shape.ts'
 
@@ -146,15 +150,32 @@ export function decodeAnswer(input: unknown, context: DecodeContext = {}): ChatA
   const id = string(body['responseId']) ?? ''
   const blocks = decodeParts(fields(candidate?.['content'])['parts'], new NumberedIds(context, id))
   const calls = blocks.some(block => block.type === 'tool-call')
-  const own = ownOf(body, candidate ?? {}, others)
+  const { logprobsResult, ...rest } = candidate ?? {}
+  const logprobs = decodeLogprobs(logprobsResult)
+  const told = withSources(blocks, candidate ?? {}, logprobs)
+  const isTold = told.some(block => block.type === 'text' && block.logprobs !== undefined)
+  const own = ownOf(body, { ...rest, ...(!isTold && defined({ logprobsResult })) }, others)
   return {
     id,
     model: string(body['modelVersion']) ?? '',
-    blocks: blocks.map(block => offered(block, context)),
+    blocks: told.map(block => offered(block, context)),
     finish: candidate === undefined ? 'content-filter' : decodeFinish(candidate['finishReason'], calls),
     ...(someFields(body['usageMetadata']) !== undefined && { usage: decodeUsage(fields(body['usageMetadata'])) }),
     ...(someFields(own) !== undefined && { extra: { [NAME]: own } })
   }
+}
+
+/** Texts with where they are from, and the first with the tokens of all of them. */
+function withSources(
+  blocks: readonly Block[],
+  candidate: Fields,
+  logprobs: readonly TokenProbability[]
+): readonly Block[] {
+  const texts = blocks.filter(block => block.type === 'text')
+  const cited = citing(blocks, decodeGrounding(candidate, texts.map(({ text }) => text).join('')))
+  const first = cited.find(block => block.type === 'text')
+  if (logprobs.length === 0) return cited
+  return cited.map(block => (block === first && block.type === 'text' ? { ...block, logprobs } : block))
 }
 
 /** A call of a tool by the name that the client knows. */
@@ -189,16 +210,25 @@ export function isWhole(block: Block): boolean {
 }
 
 export function encodeAnswer(answer: ChatAnswer, context: EncodeContext): Record<string, unknown> {
-  const { candidate, candidates, usageMetadata, ...rest } = answer.extra?.[NAME] ?? {}
-  const writer = new PartWriter(new Dropped(NAME), 'compatible', '')
+  const dropped = context.dropped ?? new Dropped(NAME, 'answer')
+  const { candidate, candidates, usageMetadata, ...rest } = dropped.extra(answer.extra)
+  const writer = new PartWriter(dropped, 'compatible', '')
   const blocks = answer.finish === 'length' ? answer.blocks.filter(isWhole) : answer.blocks
-  const parts = writer.parts(blocks)
+  const parts: Fields[] = []
+  const texts: Said[] = []
+  for (const block of blocks) {
+    if (block.type === 'text') texts.push({ text: block.text, citations: block.citations, part: parts.length })
+    parts.push(...writer.part(block))
+  }
+  const tokens = blocks.flatMap(block => (block.type === 'text' ? (block.logprobs ?? []) : []))
   const words = blocks.some(block => block.type === 'text' && block.text !== '')
   const first = {
     // Clients read the first part without a look.
     content: { parts: parts.length === 0 ? [{ text: '' }] : parts, role: 'model' },
     finishReason: encodeFinish(answer.finish, words),
     index: 0,
+    ...(tokens.length > 0 && { logprobsResult: encodeLogprobs(tokens) }),
+    ...(!isGrounded(fields(candidate)) && encodeGrounding(texts, dropped)),
     ...fields(candidate)
   }
   // A prompt that was refused has no candidate at all.

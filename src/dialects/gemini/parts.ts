@@ -1,8 +1,9 @@
-import type { Block, ToolCallBlock, ToolResultBlock } from '../../chat/block.ts'
+import type { Block, TextBlock, ToolCallBlock, ToolResultBlock } from '../../chat/block.ts'
 import type { Fields } from '../../chat/request.ts'
-import { parseObject, repairObject } from '../../lib/json-repair.ts'
+import { repairObject } from '../../lib/json-repair.ts'
 import type { Flavour } from '../dialect.ts'
 import type { Dropped } from '../dropped.ts'
+import { exactObject } from '../exact.ts'
 import { fields, list, someFields, string, unread } from '../read.ts'
 import { decodeMedia, encodeSource, type Media } from './media.ts'
 import { camel, isOlder, jsonOf, NAME, several } from './shape.ts'
@@ -106,6 +107,7 @@ export class PartWriter {
     switch (block.type) {
       case 'text': {
         const extra = this.dropped.extra(block.extra, 'messages.')
+        if (this.dropped.of === 'request') this.#declare(block)
         return block.text === '' && someFields(extra) === undefined ? [] : [{ text: block.text, ...extra }]
       }
       case 'thinking': {
@@ -122,10 +124,18 @@ export class PartWriter {
         return [{ functionResponse: this.#result(block, moved) }]
       case 'foreign':
         if (block.dialect === NAME) return [{ ...block.value }]
-        return block.text === undefined ? this.#drop(string(block.value['type']) ?? 'content') : [{ text: block.text }]
+        if (block.text !== undefined) return [{ text: block.text }]
+        this.dropped.block(block)
+        return []
       default:
         return this.#media(block)
     }
+  }
+
+  /** Of a text of a request, where there is no candidate to say it of. */
+  #declare({ citations, logprobs }: TextBlock): void {
+    if (this.dropped.citations(citations).length > 0) this.dropped.add('messages.citations')
+    if (logprobs !== undefined) this.dropped.add('messages.logprobs')
   }
 
   #media(block: Media): Fields[] {
@@ -155,7 +165,7 @@ export class PartWriter {
     moved.push(...media.filter(part => !inside.includes(part)))
     const text = texts.join('\n\n')
     const isMoved = text === '' && media.length > inside.length
-    const said = block.extra?.[NAME] === undefined ? undefined : parseObject(text)
+    const said = block.extra?.[NAME] === undefined ? undefined : exactObject(text)
     return {
       ...(MADE.test(block.callId) ? {} : { id: block.callId }),
       name: this.#names.get(block.callId) ?? 'unknown',
@@ -178,5 +188,5 @@ function callOf(call: ToolCallBlock): Fields {
 /** An object, whatever the model wrote. */
 function inputOf({ input, freeform }: ToolCallBlock): Fields {
   if (freeform === true) return { input }
-  return parseObject(input) ?? parseObject(repairObject(input) ?? '') ?? { unparsed: input }
+  return exactObject(input) ?? exactObject(repairObject(input) ?? '') ?? { unparsed: input }
 }

@@ -1,4 +1,5 @@
 import type { Fields } from '../../chat/request.ts'
+import { unmarked } from '../exact.ts'
 import { fields } from '../read.ts'
 
 export const NAME = 'gemini'
@@ -24,7 +25,7 @@ export function several(value: unknown): readonly unknown[] {
 /** JSON of a value; that of nothing for one that is nested too deep to be written. */
 export function jsonOf(value: unknown): string {
   try {
-    return JSON.stringify(value) ?? '{}'
+    return unmarked(JSON.stringify(value) ?? '{}')
   } catch {
     return '{}'
   }

@@ -1,11 +1,15 @@
 import type { ChatEvent } from '../../chat/events.ts'
 import { Failure } from '../../chat/failure.ts'
+import type { TokenProbability } from '../../chat/probability.ts'
 import type { Extra, Fields } from '../../chat/request.ts'
 import { parseJson } from '../../lib/json-repair.ts'
 import type { SseFrame } from '../../lib/sse.ts'
 import type { DecodeContext, StreamDecoder } from '../dialect.ts'
+import { parseExact } from '../exact.ts'
 import { defined, fields, list, someFields, string, unread } from '../read.ts'
 import { decodeFinish, decodeUsage, failureIn, isBare, isBlocked, NumberedIds, offered, ownOf } from './answer.ts'
+import { decodeGrounding } from './grounding.ts'
+import { decodeLogprobs } from './logprobs.ts'
 import { PartialCall } from './partial-call.ts'
 import { decodePart } from './parts.ts'
 import { camel, jsonOf, NAME } from './shape.ts'
@@ -31,7 +35,11 @@ class GeminiDecoder implements StreamDecoder {
   /** As the upstream said it last: each frame repeats it. */
   #usage: Fields | undefined
   #own: Fields = {}
+  /** Of the open text, for the places of its sources. */
+  #said: string[] = []
   #finishReason: unknown
+  /** The tokens of the frame that is read, until a text takes them. */
+  #logprobs: readonly TokenProbability[] | undefined
 
   constructor(context: DecodeContext) {
     this.#context = context
@@ -59,7 +67,8 @@ class GeminiDecoder implements StreamDecoder {
   }
 
   #read(frame: SseFrame): void {
-    const event = parseJson(frame.data)
+    // Only calls hold numbers whose digits matter.
+    const event = frame.data.includes('unction') ? parseExact(frame.data) : parseJson(frame.data)
     if (event === undefined) {
       return this.#fail(new Failure('upstream-failed', 'The upstream sent an event that is not JSON.'))
     }
@@ -76,8 +85,12 @@ class GeminiDecoder implements StreamDecoder {
     if (usage !== undefined) this.#usage = usage
     this.#start(chunk)
     const candidate = candidates.find(({ index }) => index === undefined || index === 0) ?? {}
-    if (!isBare(rest, candidate)) this.#keep(ownOf(rest, candidate))
+    if (candidates.length > 1 || (candidates.length === 1 && candidates[0] !== candidate))
+      this.#context.dropped?.add('candidates')
+    const bare = isBare(rest, candidate)
+    this.#logprobs = bare ? undefined : decodeLogprobs(candidate['logprobsResult'])
     this.#parts(fields(candidate['content'])['parts'])
+    if (!bare) this.#more(rest, candidate)
     if (typeof candidate['finishReason'] === 'string') this.#finishReason = candidate['finishReason']
     else if (candidates.length === 0 && isBlocked(chunk)) this.#finishReason ??= 'SAFETY'
     // More may be told of tokens or sources after it.
@@ -91,6 +104,18 @@ class GeminiDecoder implements StreamDecoder {
     this.#ids = new NumberedIds(this.#context, id)
     const model = string(chunk['modelVersion']) ?? ''
     this.#out.push({ type: 'start', id, model, ...(this.#usage !== undefined && { usage: decodeUsage(this.#usage) }) })
+  }
+
+  /** What a frame says beside its parts. Sources come last, and are those of all of the text. */
+  #more(rest: Fields, candidate: Fields): void {
+    const { logprobsResult, ...others } = candidate
+    const isLeft = this.#logprobs !== undefined && this.#logprobs.length > 0
+    this.#keep(ownOf(rest, { ...others, ...(isLeft && { logprobsResult }) }))
+    this.#logprobs = undefined
+    const citations = decodeGrounding(candidate, this.#said.join(''))
+    if (citations.length === 0) return
+    if (this.#open === 'text') this.#out.push({ type: 'block-extra', index: this.#blocks, extra: {}, citations })
+    else this.#context.dropped?.add('citations')
   }
 
   #keep(own: Fields): void {
@@ -117,12 +142,24 @@ class GeminiDecoder implements StreamDecoder {
       this.#close()
       this.#out.push({ type: 'block-start', index: this.#blocks, block: { type: kind, text: '' } })
       this.#open = kind
+      this.#said = []
     }
-    if (text !== '') this.#out.push({ type: 'block-delta', index: this.#blocks, text })
+    if (text !== '') this.#delta(kind, text)
     if (extra === undefined) return
     this.#out.push({ type: 'block-extra', index: this.#blocks, extra })
     // A signature is of one part: nothing may be joined to it.
     this.#close()
+  }
+
+  #delta(kind: 'text' | 'thinking', text: string): void {
+    const index = this.#blocks
+    const logprobs = kind === 'text' ? this.#logprobs : undefined
+    if (kind === 'text') this.#said.push(text)
+    if (logprobs === undefined || logprobs.length === 0) this.#out.push({ type: 'block-delta', index, text })
+    else {
+      this.#out.push({ type: 'block-delta', index, text, logprobs })
+      this.#logprobs = undefined
+    }
   }
 
   #whole(part: Fields): void {

@@ -1,17 +1,19 @@
 import type { ChatAnswer, FinishReason } from '../../chat/answer.ts'
-import type { Block, ToolCallBlock } from '../../chat/block.ts'
+import type { Block } from '../../chat/block.ts'
 import { Failure } from '../../chat/failure.ts'
 import type { Fields } from '../../chat/request.ts'
 import { offeredToolName } from '../../chat/tool-names.ts'
 import type { Usage } from '../../chat/usage.ts'
 import { parseObject, repairObject } from '../../lib/json-repair.ts'
 import type { DecodeContext, EncodeContext } from '../dialect.ts'
-import { fields, list, number, someFields, string, unread } from '../read.ts'
+import { Dropped } from '../dropped.ts'
+import { defined, fields, list, number, someFields, string, unread } from '../read.ts'
 import { decodeUpstreamFailure } from '../upstream-message.ts'
-import { NAME, plainText } from './content.ts'
+import { NAME } from './content.ts'
 import { decodeAssistant } from './messages.ts'
+import { ANSWERED, encodeSaid, withLogprobs } from './said.ts'
 
-const READ = new Set(['id', 'object', 'created', 'model', 'choices', 'usage'])
+export const READ: ReadonlySet<string> = new Set(['id', 'object', 'created', 'model', 'choices', 'usage'])
 
 const FINISH: ReadonlyMap<unknown, FinishReason> = new Map<unknown, FinishReason>([
   ['stop', 'stop'],
@@ -94,7 +96,11 @@ export function decodeAnswer(input: unknown, context: DecodeContext = {}): ChatA
   }
   if (choice['error'] && choice['finish_reason'] === 'error') return decodeUpstreamFailure(0, JSON.stringify(choice))
   const id = string(body['id']) ?? ''
-  const said = decodeAssistant(fields(choice['message']), placeOf(context, id))
+  const message = fields(choice['message'])
+  const { blocks: said, rest: logprobs } = withLogprobs(
+    decodeAssistant(message, placeOf(context, id)),
+    choice['logprobs']
+  )
   const isCut = choice['finish_reason'] === 'length'
   const blocks = said.map(block => mended(block, isCut, context)).filter(block => block !== undefined)
   const calls = blocks.some(block => block.type === 'tool-call')
@@ -105,7 +111,10 @@ export function decodeAnswer(input: unknown, context: DecodeContext = {}): ChatA
     stopReason: choice['stop_reason']
   })
   const own = { ...unread(NAME, body, READ).extra?.[NAME], ...(others.length > 0 && { choices: others }) }
-  const extra = someFields({ ...own, ...(choice['logprobs'] ? { logprobs: choice['logprobs'] } : {}) })
+  const extra = someFields({
+    ...own,
+    ...defined({ message: someFields(unread(NAME, message, ANSWERED).extra?.[NAME]), logprobs })
+  })
   return {
     id,
     model: string(body['model']) ?? '',
@@ -134,20 +143,16 @@ function mended(block: Block, isCut: boolean, { tools }: DecodeContext): Block |
 }
 
 export function encodeAnswer(answer: ChatAnswer, context: EncodeContext): Record<string, unknown> {
-  const { blocks, extra } = answer
-  const { choices, logprobs = null, ...rest } = extra?.[NAME] ?? {}
-  const text = plainText(blocks.filter(block => !isRefusal(block)))
-  const refusal = plainText(blocks.filter(isRefusal))
-  const thinking = blocks.flatMap(block => (block.type === 'thinking' ? [block.text] : [])).join('\n\n')
-  const calls = blocks.filter(block => block.type === 'tool-call').map(encodeCall)
-  const message = {
-    role: 'assistant',
-    content: text === '' && (calls.length > 0 || refusal !== '') ? null : text,
-    refusal: refusal === '' ? null : refusal,
-    ...(thinking !== '' && { reasoning_content: thinking }),
-    ...(calls.length > 0 && { tool_calls: calls })
+  const dropped = context.dropped ?? new Dropped(NAME, 'answer')
+  const { choices, logprobs: others = null, message: more, ...rest } = dropped.extra(answer.extra)
+  const { logprobs = others, ...said } = encodeSaid(answer.blocks, dropped)
+  const message = { ...said, ...fields(more) }
+  const choice = {
+    index: 0,
+    message,
+    logprobs,
+    finish_reason: encodeFinish(answer.finish, said['refusal'] !== null)
   }
-  const choice = { index: 0, message, logprobs, finish_reason: encodeFinish(answer.finish, refusal !== '') }
   return {
     id: completionId(context),
     object: 'chat.completion',
@@ -157,11 +162,6 @@ export function encodeAnswer(answer: ChatAnswer, context: EncodeContext): Record
     usage: encodeUsage(answer.usage),
     ...rest
   }
-}
-
-function encodeCall({ id, name, input, freeform }: ToolCallBlock): object {
-  if (freeform === true) return { id, type: 'custom', custom: { name, input } }
-  return { id, type: 'function', function: { name, arguments: input || '{}' } }
 }
 
 export function completionId({ id }: EncodeContext): string {

@@ -1,14 +1,16 @@
 // OpenAI's older way of asking, `/v1/completions`, for models that only chat: the prompt is what the user says.
 
 import type { ChatAnswer, FinishReason } from '../../chat/answer.ts'
+import type { Block } from '../../chat/block.ts'
 import type { ChatEvent } from '../../chat/events.ts'
 import { Failure } from '../../chat/failure.ts'
 import type { ChatRequest } from '../../chat/request.ts'
 import type { Usage } from '../../chat/usage.ts'
 import type { ClientSide, EncodeContext, StreamEncoder } from '../dialect.ts'
+import { Dropped } from '../dropped.ts'
 import { fields } from '../read.ts'
 import { encodeFinish, encodeUsage } from './answer.ts'
-import { plainText } from './content.ts'
+import { NAME, plainText } from './content.ts'
 import { encodeFailureFrame } from './failure.ts'
 import { decodeRequest } from './request.ts'
 
@@ -34,6 +36,9 @@ function finishReason(reason: FinishReason): string {
 }
 
 function encodeAnswer(answer: ChatAnswer, context: EncodeContext): Record<string, unknown> {
+  const dropped = context.dropped ?? new Dropped(NAME, 'answer')
+  dropped.extra(answer.extra)
+  for (const block of answer.blocks) declare(block, dropped)
   const choice = {
     text: plainText(answer.blocks),
     index: 0,
@@ -41,6 +46,14 @@ function encodeAnswer(answer: ChatAnswer, context: EncodeContext): Record<string
     finish_reason: finishReason(answer.finish)
   }
   return { ...head(context), choices: [choice], usage: encodeUsage(answer.usage) }
+}
+
+/** Declares all but a text. */
+function declare(block: Block, dropped: Dropped): void {
+  if (block.type !== 'text') return dropped.block(block)
+  dropped.extra(block.extra)
+  if (block.citations !== undefined) dropped.add('citations')
+  if (block.logprobs !== undefined) dropped.add('logprobs')
 }
 
 function head({ id, created, model }: EncodeContext): Record<string, unknown> {
@@ -54,12 +67,14 @@ function encodeStream(context: EncodeContext): StreamEncoder {
 class CompletionsEncoder implements StreamEncoder {
   readonly #context: EncodeContext
   readonly #head: string
+  readonly #dropped: Dropped
   #text: number | undefined
   #usage: Usage | undefined
   #over = false
 
   constructor(context: EncodeContext) {
     this.#context = context
+    this.#dropped = context.dropped ?? new Dropped(NAME, 'answer')
     this.#head = `data: ${JSON.stringify(head(context)).slice(0, -1)},"choices":[`
   }
 
@@ -67,15 +82,22 @@ class CompletionsEncoder implements StreamEncoder {
     if (this.#over) return ''
     switch (event.type) {
       case 'block-start':
+        declare(event.block, this.#dropped)
         this.#text = event.block.type === 'text' ? event.index : undefined
         return ''
+      case 'block-extra':
+        this.#dropped.extra(event.extra)
+        if (event.citations !== undefined) this.#dropped.add('citations')
+        return ''
       case 'block-delta':
+        if (event.logprobs !== undefined) this.#dropped.add('logprobs')
         return event.index === this.#text && event.text !== '' ? this.#chunk(event.text) : ''
       case 'start':
       case 'usage':
         this.#usage = event.usage ?? this.#usage
         return ''
       case 'finish':
+        this.#dropped.extra(event.extra)
         return this.#finish(event.reason)
       case 'failure':
         this.#over = true

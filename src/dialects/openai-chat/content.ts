@@ -101,6 +101,7 @@ export class ContentWriter {
   parts(block: Block): Record<string, unknown>[] {
     switch (block.type) {
       case 'text':
+        if (block.logprobs !== undefined) this.dropped.add('messages.logprobs')
         return [{ type: 'text', text: block.text, ...this.dropped.extra(block.extra, 'messages.') }]
       case 'image': {
         this.dropped.extra(block.extra, 'messages.image.')

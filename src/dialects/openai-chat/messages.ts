@@ -2,8 +2,11 @@ import type { Block, TextBlock, ToolCallBlock, ToolResultBlock } from '../../cha
 import type { ChatRequest, Fields, Turn } from '../../chat/request.ts'
 import { foldSystem, isResult, pairTools } from '../../chat/turns.ts'
 import { repairObject } from '../../lib/json-repair.ts'
+import { citing } from '../citing.ts'
 import type { Flavour } from '../dialect.ts'
 import type { Dropped } from '../dropped.ts'
+import { exactJson } from '../exact.ts'
+import { decodeAnnotations, encodeNestedAnnotation } from '../openai-citations.ts'
 import { defined, fields, list, string, unread } from '../read.ts'
 import { ContentWriter, decodeContent, NAME, plainText } from './content.ts'
 import { toolName } from './tools.ts'
@@ -88,7 +91,8 @@ export function decodeAssistant(message: Fields, place: string): Block[] {
   const blocks: Block[] = []
   const thinking = reasoningText(message)
   if (thinking !== '') blocks.push({ type: 'thinking', text: thinking })
-  blocks.push(...decodeContent(message['content']))
+  const { citations = [] } = decodeAnnotations(NAME, message['annotations'])
+  blocks.push(...citing(decodeContent(message['content']), citations))
   const refusal = string(message['refusal']) ?? ''
   if (refusal !== '') blocks.push({ type: 'text', text: refusal, refusal: true })
   const old = message['function_call']
@@ -113,7 +117,7 @@ function decodeCall(call: Fields, made: string): ToolCallBlock {
   }
   const { name, arguments: said } = fields(call['function'])
   // Some servers send the object itself.
-  const input = typeof said === 'string' ? said : JSON.stringify(said ?? {})
+  const input = typeof said === 'string' ? said : exactJson(said ?? {})
   return { type: 'tool-call', id, name: string(name) ?? '', input }
 }
 
@@ -180,22 +184,38 @@ class MessageWriter {
   #assistant({ blocks, extra }: Turn): object[] {
     const own = this.#dropped.extra(extra, 'messages.')
     const thinking = this.#thinking(blocks)
-    const said = blocks.filter(block => block.type === 'text' && block.refusal !== true)
+    const said = blocks.filter(block => block.type === 'text').filter(({ refusal }) => refusal !== true)
     const refusal = plainText(blocks.filter(block => block.type === 'text' && block.refusal === true))
     const calls = blocks.filter(block => block.type === 'tool-call').map(call => this.#call(call))
     for (const block of blocks) if (!ASSISTANT_BLOCKS.has(block.type)) this.#content.parts(block)
     if (said.length === 0 && calls.length === 0 && refusal === '' && thinking === '') return []
     const content = said.length === 0 && (calls.length > 0 || refusal !== '') ? null : this.#content.content(said)
+    const annotations = this.#annotations(said)
     return [
       {
         role: 'assistant',
         content,
         ...(refusal !== '' && { refusal }),
+        ...(annotations.length > 0 && { annotations }),
         ...(thinking !== '' && { reasoning_content: thinking }),
         ...(calls.length > 0 && { tool_calls: calls }),
         ...own
       }
     ]
+  }
+
+  /** Only OpenAI takes back what it says itself. */
+  #annotations(texts: readonly TextBlock[]): object[] {
+    const annotations: object[] = []
+    let from = 0
+    for (const { text, citations } of texts) {
+      for (const citation of this.#dropped.citations(citations)) {
+        if (this.#flavour !== 'official') this.#dropped.add('messages.citations')
+        else annotations.push(encodeNestedAnnotation(NAME, citation, from, text.length))
+      }
+      from += text.length
+    }
+    return annotations
   }
 
   /** Only open models get their thinking back: the rest refuse the field, or keep their own. */

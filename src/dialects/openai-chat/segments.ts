@@ -1,14 +1,23 @@
 // OpenAI's deltas say what they belong to, not where it begins or ends, and calls may come interleaved. Here they
 // become blocks, one after the other: what may not be said yet is held back until what is open has ended.
 import type { Block } from '../../chat/block.ts'
+import type { Citation } from '../../chat/citation.ts'
 import type { ChatEvent } from '../../chat/events.ts'
+import type { TokenProbability } from '../../chat/probability.ts'
 import { missingEnd, ObjectProgress, repairObject } from '../../lib/json-repair.ts'
 
 export type TextKind = 'text' | 'thinking' | 'refusal'
 
+/** More of a text: words, with their tokens, or where they are from. */
+interface Piece {
+  readonly text: string
+  readonly logprobs: readonly TokenProbability[] | undefined
+  readonly citations: readonly Citation[] | undefined
+}
+
 interface TextSegment {
   readonly kind: TextKind
-  held: string[]
+  held: Piece[]
 }
 
 /** A call, while it is written. */
@@ -38,12 +47,23 @@ export class Segments {
     this.#emit = emit
   }
 
-  text(kind: TextKind, text: string): void {
+  text(kind: TextKind, text: string, logprobs?: readonly TokenProbability[]): void {
     if (text === '') return
     const last = this.#queue.at(-1)
-    if (last === undefined || last.kind === 'call' || last.kind !== kind) this.#add({ kind, held: [text] })
-    else if (this.#begun && last === this.#queue[this.#first]) this.#delta(text)
-    else last.held.push(text)
+    if (last?.kind === kind && this.#begun && last === this.#queue[this.#first]) this.#delta(text, logprobs)
+    else this.#more(kind, { text, logprobs, citations: undefined })
+  }
+
+  /** Of the text that was said last; of an empty one when there is none. */
+  cite(citations: readonly Citation[]): void {
+    this.#more('text', { text: '', logprobs: undefined, citations })
+  }
+
+  #more(kind: TextKind, piece: Piece): void {
+    const last = this.#queue.at(-1)
+    if (last === undefined || last.kind === 'call' || last.kind !== kind) this.#add({ kind, held: [piece] })
+    else if (this.#begun && last === this.#queue[this.#first]) this.#piece(piece)
+    else last.held.push(piece)
   }
 
   call(id: string): CallSegment {
@@ -96,7 +116,7 @@ export class Segments {
     if (segment === undefined) return
     if (segment.kind !== 'call') {
       this.#begin(blockOf(segment.kind))
-      for (const text of segment.held) this.#delta(text)
+      for (const piece of segment.held) this.#piece(piece)
       segment.held = []
       return
     }
@@ -112,8 +132,16 @@ export class Segments {
     this.#emit({ type: 'block-start', index: this.#blocks, block })
   }
 
-  #delta(text: string): void {
-    this.#emit({ type: 'block-delta', index: this.#blocks, text })
+  #piece({ text, logprobs, citations }: Piece): void {
+    if (citations === undefined) this.#delta(text, logprobs)
+    else this.#emit({ type: 'block-extra', index: this.#blocks, extra: {}, citations })
+  }
+
+  #delta(text: string, logprobs?: readonly TokenProbability[]): void {
+    const index = this.#blocks
+    this.#emit(
+      logprobs === undefined ? { type: 'block-delta', index, text } : { type: 'block-delta', index, text, logprobs }
+    )
   }
 
   #close(isCut: boolean): void {

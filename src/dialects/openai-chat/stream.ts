@@ -1,15 +1,18 @@
 import type { ChatEvent } from '../../chat/events.ts'
 import { Failure } from '../../chat/failure.ts'
+import type { TokenProbability } from '../../chat/probability.ts'
 import type { Fields } from '../../chat/request.ts'
 import { offeredToolName } from '../../chat/tool-names.ts'
 import type { Usage } from '../../chat/usage.ts'
 import { parseJson } from '../../lib/json-repair.ts'
 import type { SseFrame } from '../../lib/sse.ts'
 import type { DecodeContext, StreamDecoder } from '../dialect.ts'
-import { fields, list, number, someFields, string } from '../read.ts'
+import { decodeAnnotations } from '../openai-citations.ts'
+import { decodeLogprobs } from '../openai-logprobs.ts'
+import { defined, fields, list, number, someFields, string, unread } from '../read.ts'
 import { decodeUpstreamFailure } from '../upstream-message.ts'
-import { decodeFinish, decodeUsage, placeOf } from './answer.ts'
-import { decodeContent } from './content.ts'
+import { decodeFinish, decodeUsage, placeOf, READ } from './answer.ts'
+import { decodeContent, NAME } from './content.ts'
 import { reasoningText } from './messages.ts'
 import { type CallSegment, Segments } from './segments.ts'
 
@@ -32,6 +35,10 @@ class OpenAIChatDecoder implements StreamDecoder {
   #usage: Usage | undefined
   /** The choice that said why it ended. */
   #ended: Fields | undefined
+  /** What only Chat says of the answer. */
+  #own: Fields | undefined
+  /** Tokens of something else than a text. */
+  readonly #tokens: unknown[] = []
 
   constructor(context: DecodeContext) {
     this.#context = context
@@ -72,8 +79,13 @@ class OpenAIChatDecoder implements StreamDecoder {
     if (usage !== undefined) this.#usage = decodeUsage(usage)
     const choices = list(chunk['choices'])
     const choice = choices.find(({ index }) => index === undefined || index === 0)
-    if (choice !== undefined) this.#choice(choice, frame)
-    else if (choices.length === 0 && usage !== undefined && this.#ended !== undefined) this.#finish()
+    if (choices.length > (choice === undefined ? 0 : 1)) this.#context.dropped?.add('choices')
+    if (choice !== undefined) {
+      // What is said of the whole answer, the last chunk says too.
+      if (typeof choice['finish_reason'] === 'string') this.#own = unread(NAME, chunk, READ).extra?.[NAME]
+      this.#choice(choice, frame)
+    }
+    if (choices.length === 0 && usage !== undefined && this.#ended !== undefined) this.#finish()
   }
 
   #start(chunk: Fields): void {
@@ -87,17 +99,43 @@ class OpenAIChatDecoder implements StreamDecoder {
   #choice(choice: Fields, frame: SseFrame): void {
     // Some servers send a whole message at the end of their stream, or as its only event.
     const delta = fields(choice['delta'] ?? choice['message'])
+    const { content, refusal = '', annotations } = delta
     this.#segments.text('thinking', reasoningText(delta))
-    this.#content(delta['content'])
-    const refusal = string(delta['refusal']) ?? ''
-    if (refusal !== '') this.#refused = true
-    this.#segments.text('refusal', refusal)
+    if (choice['logprobs']) this.#withTokens(content, refusal, fields(choice['logprobs']))
+    else {
+      this.#content(content)
+      if (typeof refusal === 'string') this.#refusal(refusal)
+    }
+    if (annotations !== undefined) this.#cite(annotations)
+    if (delta['audio']) this.#context.dropped?.add('audio')
     for (const call of list(delta['tool_calls'])) this.#call(call)
     if (delta['function_call']) this.#call({ index: 0, function: delta['function_call'] })
     if (typeof choice['finish_reason'] !== 'string') return
     if (choice['finish_reason'] === 'error') return this.#fail(decodeUpstreamFailure(0, frame.data))
     this.#ended = choice
     this.#segments.flush(choice['finish_reason'] === 'length')
+  }
+
+  #withTokens(content: unknown, refusal: unknown, logprobs: Fields): void {
+    const words = decodeLogprobs(logprobs['content']).logprobs
+    const refusing = decodeLogprobs(logprobs['refusal']).logprobs
+    if (typeof content === 'string' && content !== '') this.#segments.text('text', content, words)
+    else {
+      this.#content(content)
+      if (Array.isArray(logprobs['content'])) for (const token of logprobs['content']) this.#tokens.push(token)
+    }
+    if (typeof refusal === 'string') this.#refusal(refusal, refusing)
+  }
+
+  #refusal(text: string, logprobs?: readonly TokenProbability[]): void {
+    if (text === '') return
+    this.#refused = true
+    this.#segments.text('refusal', text, logprobs)
+  }
+
+  #cite(annotations: unknown): void {
+    const { citations } = decodeAnnotations(NAME, annotations)
+    if (citations !== undefined) this.#segments.cite(citations)
   }
 
   /** Mistral's content is a list of parts, some of them thinking. */
@@ -140,7 +178,10 @@ class OpenAIChatDecoder implements StreamDecoder {
     this.#segments.flush(reason === 'length')
     const held = { calls: this.#callCount > 0, refusal: this.#refused, stopReason }
     if (this.#usage !== undefined) this.#out.push({ type: 'usage', usage: this.#usage })
-    this.#out.push({ type: 'finish', ...decodeFinish(reason, held) })
+    const logprobs = this.#tokens.length > 0 ? { content: this.#tokens, refusal: null } : undefined
+    const own = someFields({ ...this.#own, ...defined({ logprobs }) })
+    const extra = own === undefined ? {} : { extra: { [NAME]: own } }
+    this.#out.push({ type: 'finish', ...decodeFinish(reason, held), ...extra })
     this.#over = true
   }
 

@@ -6,6 +6,7 @@ import { offeredToolName } from '../../chat/tool-names.ts'
 import type { Usage } from '../../chat/usage.ts'
 import { parseObject, repairObject } from '../../lib/json-repair.ts'
 import type { DecodeContext, EncodeContext } from '../dialect.ts'
+import { Dropped } from '../dropped.ts'
 import { defined, fields, list, number, string, unread } from '../read.ts'
 import { decodeUpstreamFailure } from '../upstream-message.ts'
 import { NAME, own, ownExtra } from './content.ts'
@@ -145,14 +146,15 @@ function mended(block: Block, isCut: boolean): Block | undefined {
 }
 
 export function encodeAnswer(answer: ChatAnswer, context: EncodeContext): Record<string, unknown> {
-  const writer = new OutputWriter(context)
+  const dropped = context.dropped ?? new Dropped(NAME, 'answer')
+  const writer = new OutputWriter(context, dropped)
   for (const block of answer.blocks) writer.add(block)
   if (answer.finish === 'length' || answer.finish === 'context-exceeded') writer.cut()
   return encodeResponse(context, {
     finish: answer.finish,
     output: writer.items,
     usage: answer.usage,
-    known: answer.extra?.[NAME] ?? {}
+    known: dropped.extra(answer.extra)
   })
 }
 
@@ -212,11 +214,13 @@ class OutputWriter {
   readonly items: Fields[] = []
   readonly #context: EncodeContext
   readonly #ids: ItemIds
+  readonly #dropped: Dropped
   /** The content of the message that texts join. */
   #parts: Fields[] | undefined
 
-  constructor(context: EncodeContext) {
+  constructor(context: EncodeContext, dropped: Dropped) {
     this.#context = context
+    this.#dropped = dropped
     this.#ids = new CountedIds(context)
   }
 
@@ -224,6 +228,7 @@ class OutputWriter {
     if (block.type === 'text') return this.#text(block)
     this.#parts = undefined
     const item = encodeItem(block, this.#context, this.#ids)
+    declare(block, this.#dropped, item !== undefined)
     if (item !== undefined) this.items.push(item)
   }
 
@@ -234,12 +239,12 @@ class OutputWriter {
   }
 
   #text(block: TextBlock): void {
-    const { item, ...rest } = own(block)
+    const { item, ...rest } = this.#dropped.extra(block.extra)
     if (this.#parts === undefined || item !== undefined) {
       this.#parts = []
       this.items.push(messageItem(this.#ids.next('msg', fields(item)), fields(item), this.#parts))
     }
-    this.#parts.push(answerPart(block, rest))
+    this.#parts.push(answerPart(block, rest, this.#dropped))
   }
 }
 
@@ -247,8 +252,15 @@ export function messageItem(id: string, item: Fields, content: readonly Fields[]
   return { type: 'message', role: 'assistant', status: 'completed', content, ...item, id }
 }
 
-export function answerPart(block: TextBlock, extra: Fields): Fields {
-  return outputPart(block, block.refusal === true ? extra : { logprobs: [], ...extra })
+export function answerPart(block: TextBlock, extra: Fields, dropped: Dropped): Fields {
+  const isPlain = block.refusal === true || block.logprobs !== undefined
+  return outputPart(block, isPlain ? extra : { logprobs: [], ...extra }, dropped)
+}
+
+/** Declares what of a block cannot be said. Thinking takes the proofs of others along. */
+export function declare(block: Block, dropped: Dropped, isSaid: boolean): void {
+  if (!isSaid) dropped.block(block)
+  else if (block.type === 'tool-call') dropped.extra(block.extra, 'tool_calls.')
 }
 
 /** An item that is no message; undefined for what cannot be said. */

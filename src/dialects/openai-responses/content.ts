@@ -3,11 +3,13 @@ import type { Extra, Fields } from '../../chat/request.ts'
 import { dataUrl, readDataUrl } from '../../lib/data-url.ts'
 import type { Flavour } from '../dialect.ts'
 import type { Dropped } from '../dropped.ts'
+import { decodeAnnotations } from '../openai-citations.ts'
+import { decodeLogprobs } from '../openai-logprobs.ts'
 import { defined, fields, list, someFields, string, unread } from '../read.ts'
 
 export const NAME = 'openai-responses'
 
-const TEXT = new Set(['type', 'text'])
+const TEXT = new Set(['type', 'text', 'annotations', 'logprobs'])
 const REFUSAL = new Set(['type', 'refusal'])
 const IMAGE = new Set(['type', 'image_url', 'file_id', 'detail'])
 const FILE = new Set(['type', 'file_data', 'file_id', 'file_url', 'filename'])
@@ -35,7 +37,13 @@ function decodePart(part: Fields): Block {
     case 'input_text':
     case 'output_text':
     case 'text':
-      return { type: 'text', text: string(part['text']) ?? '', ...unread(NAME, withoutEmptyLists(part), TEXT) }
+      return {
+        type: 'text',
+        text: string(part['text']) ?? '',
+        ...decodeAnnotations(NAME, part['annotations']),
+        ...decodeLogprobs(part['logprobs']),
+        ...unread(NAME, part, TEXT)
+      }
     case 'refusal':
       return { type: 'text', text: string(part['refusal']) ?? '', refusal: true, ...unread(NAME, part, REFUSAL) }
     case 'input_image': {
@@ -57,13 +65,6 @@ function decodePart(part: Fields): Block {
     default:
       return foreign(part)
   }
-}
-
-/** Each text of an answer has lists of annotations and logprobs, most of them empty. */
-function withoutEmptyLists(part: Fields): Fields {
-  const { annotations, logprobs, ...rest } = part
-  const some = (value: unknown) => (Array.isArray(value) && value.length === 0 ? undefined : value)
-  return { ...rest, annotations: some(annotations), logprobs: some(logprobs) }
 }
 
 export function foreign(value: Fields): Block {

@@ -5,6 +5,8 @@ import { foldSystem, isResult, pairTools } from '../../chat/turns.ts'
 import { repairObject } from '../../lib/json-repair.ts'
 import type { Flavour } from '../dialect.ts'
 import type { Dropped } from '../dropped.ts'
+import { encodeAnnotation } from '../openai-citations.ts'
+import { encodeLogprobs } from '../openai-logprobs.ts'
 import { defined, fields, string } from '../read.ts'
 import { ContentWriter, NAME, own } from './content.ts'
 import { calledTool, isFlat, toolName } from './tools.ts'
@@ -108,7 +110,7 @@ class InputWriter {
           parts = []
           this.items.push({ type: 'message', role: 'assistant', content: parts, ...fields(item) })
         }
-        parts.push(outputPart(block, this.#content.textExtra(block)))
+        parts.push(outputPart(block, this.#content.textExtra(block), this.#dropped))
         continue
       }
       parts = undefined
@@ -173,9 +175,17 @@ function isItem(block: Block): block is Block & { type: 'foreign' } {
   return block.type === 'foreign' && block.dialect === NAME && !PARTS.test(string(block.value['type']) ?? '')
 }
 
-export function outputPart(block: TextBlock, extra: Fields): Fields {
-  if (block.refusal === true) return { type: 'refusal', refusal: block.text, ...extra }
-  return { type: 'output_text', text: block.text, annotations: [], ...extra }
+export function outputPart(block: TextBlock, extra: Fields, dropped: Dropped): Fields {
+  const { text, logprobs } = block
+  if (block.refusal === true) {
+    if (logprobs !== undefined) dropped.add('messages.logprobs')
+    return { type: 'refusal', refusal: text, ...extra }
+  }
+  const annotations = dropped
+    .citations(block.citations)
+    .map(citation => encodeAnnotation(NAME, citation, text.length, dropped))
+  const tokens = logprobs === undefined ? {} : { logprobs: encodeLogprobs(logprobs, []) }
+  return { type: 'output_text', text, annotations, ...tokens, ...extra }
 }
 
 function asError(content: string | object[]): string | object[] {

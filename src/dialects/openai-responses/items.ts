@@ -1,6 +1,7 @@
 // Items of an input or an output, as blocks. What an item has beside its content is kept in `item`, so that it comes back.
 import type { Block, TextBlock, ToolCallBlock } from '../../chat/block.ts'
 import type { Extra, Fields, Turn } from '../../chat/request.ts'
+import { exactJson } from '../exact.ts'
 import { defined, list, someFields, string, unread } from '../read.ts'
 import { decodeContent, foreign, NAME, own, ownExtra } from './content.ts'
 import { carried } from './reasoning.ts'
@@ -46,7 +47,7 @@ function withItem(block: Block, item: Fields | undefined): Block {
 export function decodeCall(item: Fields): ToolCallBlock {
   const freeform = item['type'] === 'custom_tool_call'
   const said = freeform ? item['input'] : item['arguments']
-  const written = typeof said === 'string' ? said : said ? JSON.stringify(said) : ''
+  const written = typeof said === 'string' ? said : said ? exactJson(said) : ''
   return {
     type: 'tool-call',
     id: string(item['call_id']) || string(item['id']) || '',

@@ -1,13 +1,19 @@
 // The item that a stream is writing, and the events that it comes to.
 import type { Block, TextBlock } from '../../chat/block.ts'
+import type { Citation } from '../../chat/citation.ts'
+import type { TokenProbability } from '../../chat/probability.ts'
 import type { Extra, Fields } from '../../chat/request.ts'
 import type { EncodeContext } from '../dialect.ts'
+import type { Dropped } from '../dropped.ts'
+import { encodeAnnotation } from '../openai-citations.ts'
+import { encodeLogprobs } from '../openai-logprobs.ts'
 import { answerPart, encodeItem, type ItemIds, itemOf, messageItem } from './answer.ts'
-import { own } from './content.ts'
+import { NAME, own } from './content.ts'
 
 interface Place {
   readonly context: EncodeContext
   readonly ids: ItemIds
+  readonly dropped: Dropped
   /** The item's number in the output. */
   readonly index: number
   /** An event, with the next number of the sequence. */
@@ -39,7 +45,8 @@ export class OpenItem {
   #delta: Delta | undefined
   #pieces: string[] = []
   #extra: Record<string, Record<string, unknown>> = {}
-  #annotations = 0
+  #citations: Citation[] = []
+  #logprobs: TokenProbability[] = []
   #hasSummary = false
   /** Of a message, the parts that are complete. */
   readonly #parts: Fields[] = []
@@ -73,7 +80,8 @@ export class OpenItem {
     this.#hubIndex = hubIndex
     this.#part = block
     this.#pieces = []
-    this.#annotations = 0
+    this.#citations = []
+    this.#logprobs = []
     this.#extra = {}
     if ('extra' in block && block.extra !== undefined) this.#grow(block.extra)
     if (block.type !== 'text') {
@@ -84,28 +92,32 @@ export class OpenItem {
     this.#delta = this.#deltaOf(block.refusal === true ? 'refusal' : 'message', { content_index })
     return this.#say(
       'response.content_part.added',
-      { content_index, part: answerPart({ ...block, text: '' }, {}) },
+      { content_index, part: answerPart({ ...block, text: '' }, {}, this.#place.dropped) },
       true
     )
   }
 
-  delta(hubIndex: number, text: string): string {
+  delta(hubIndex: number, text: string, logprobs?: readonly TokenProbability[]): string {
     if (hubIndex !== this.#hubIndex) return ''
     if (text !== '') this.#pieces.push(text)
+    for (const token of logprobs ?? []) this.#logprobs.push(token)
     if (this.#delta === undefined) return ''
     const before = this.kind === 'reasoning' && !this.#hasSummary ? this.#startSummary() : ''
-    return before + this.#deltaFrame(this.#delta, text)
+    return before + this.#deltaFrame(this.#delta, text, logprobs)
   }
 
-  extra(hubIndex: number, extra: Extra): string {
+  extra(hubIndex: number, extra: Extra, citations: readonly Citation[] = []): string {
     if (hubIndex !== this.#hubIndex) return ''
     this.#grow(extra)
-    const annotations = own({ extra })['annotations']
-    if (this.kind !== 'message' || !Array.isArray(annotations)) return ''
+    if (this.kind !== 'message' || citations.length === 0) return ''
+    const { dropped } = this.#place
+    const length = this.#pieces.join('').length
     const content_index = this.#parts.length
-    return annotations
-      .map(annotation => {
-        const where = { content_index, annotation_index: this.#annotations++, annotation }
+    return dropped
+      .citations(citations)
+      .map(citation => {
+        const annotation = encodeAnnotation(NAME, citation, length, dropped)
+        const where = { content_index, annotation_index: this.#citations.push(citation) - 1, annotation }
         return this.#say('response.output_text.annotation.added', where, true)
       })
       .join('')
@@ -218,9 +230,12 @@ export class OpenItem {
 
   #textPart(): Fields {
     const text = this.#pieces.join('')
-    const { item: _, ...known } = own({ extra: this.#extra })
-    const block: TextBlock = this.#part.type === 'text' ? { ...this.#part, text } : { type: 'text', text }
-    return answerPart(block, known)
+    const { dropped } = this.#place
+    const { item: _, ...known } = dropped.extra(this.#extra)
+    const head: TextBlock = this.#part.type === 'text' ? this.#part : { type: 'text', text }
+    const citations = this.#citations.length > 0 && { citations: this.#citations }
+    const logprobs = this.#logprobs.length > 0 && { logprobs: this.#logprobs }
+    return answerPart({ ...head, text, ...citations, ...logprobs }, known, dropped)
   }
 
   /** A list grows by what it is sent. */
@@ -248,8 +263,10 @@ export class OpenItem {
     ]
   }
 
-  #deltaFrame([before, between, after]: Delta, text: string): string {
-    return before + this.#place.nextNumber() + between + JSON.stringify(text) + after
+  #deltaFrame([before, between, after]: Delta, text: string, logprobs?: readonly TokenProbability[]): string {
+    const start = before + this.#place.nextNumber() + between + JSON.stringify(text)
+    if (logprobs === undefined || this.#part.type !== 'text' || this.#part.refusal === true) return start + after
+    return `${start},"logprobs":${JSON.stringify(encodeLogprobs(logprobs, []))}}\n\n`
   }
 
   #say(type: string, rest: Fields, isWithin = false): string {

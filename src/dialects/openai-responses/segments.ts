@@ -1,14 +1,24 @@
 // Items of an upstream may come interleaved. Here they become blocks, one after the other: what may not be said yet is
 // held back until what is open has ended.
 import type { Block } from '../../chat/block.ts'
+import type { Citation } from '../../chat/citation.ts'
 import type { ChatEvent } from '../../chat/events.ts'
+import type { TokenProbability } from '../../chat/probability.ts'
 import type { Extra } from '../../chat/request.ts'
+
+/** Some of a text with its tokens, or more that is known of the block. */
+interface Piece {
+  readonly text?: string
+  readonly logprobs?: readonly TokenProbability[] | undefined
+  readonly extra?: Extra
+  readonly citations?: readonly Citation[]
+}
 
 /** A block, while it is written. */
 export interface Segment {
   readonly block: Block
   /** What has come and is not said yet. */
-  held: (string | Extra)[]
+  held: (string | Piece)[]
   hasText: boolean
   ended: boolean
 }
@@ -30,14 +40,18 @@ export class Segments {
     return segment
   }
 
-  text(segment: Segment, text: string): void {
+  text(segment: Segment, text: string, logprobs?: readonly TokenProbability[]): void {
     if (text === '' || segment.ended) return
     segment.hasText = true
-    this.#say(segment, text)
+    this.#say(segment, logprobs === undefined ? text : { text, logprobs })
+  }
+
+  cite(segment: Segment, citations: readonly Citation[] | undefined): void {
+    if (citations !== undefined && !segment.ended) this.#say(segment, { citations })
   }
 
   extra(segment: Segment, extra: Extra | undefined): void {
-    if (extra !== undefined && !segment.ended) this.#say(segment, extra)
+    if (extra !== undefined && !segment.ended) this.#say(segment, { extra })
   }
 
   end(segment: Segment): void {
@@ -70,9 +84,14 @@ export class Segments {
     for (const said of held) this.#say(segment, said, true)
   }
 
-  #say(segment: Segment, said: string | Extra, isOpen = segment === this.#queue[0]): void {
+  #say(segment: Segment, said: string | Piece, isOpen = segment === this.#queue[0]): void {
+    const index = this.#blocks
     if (!isOpen) segment.held.push(said)
-    else if (typeof said === 'string') this.#emit({ type: 'block-delta', index: this.#blocks, text: said })
-    else this.#emit({ type: 'block-extra', index: this.#blocks, extra: said })
+    else if (typeof said === 'string') this.#emit({ type: 'block-delta', index, text: said })
+    else {
+      const { text, logprobs, extra = {}, citations } = said
+      if (text !== undefined) this.#emit({ type: 'block-delta', index, text, ...(logprobs && { logprobs }) })
+      else this.#emit({ type: 'block-extra', index, extra, ...(citations && { citations }) })
+    }
   }
 }

@@ -3,6 +3,8 @@ import type { ChatEvent } from '../../chat/events.ts'
 import type { Fields } from '../../chat/request.ts'
 import { missingEnd } from '../../lib/json-repair.ts'
 import type { DecodeContext } from '../dialect.ts'
+import { decodeAnnotations } from '../openai-citations.ts'
+import { decodeLogprobs } from '../openai-logprobs.ts'
 import { fields, list, number, string } from '../read.ts'
 import { placed } from './answer.ts'
 import { NAME, own } from './content.ts'
@@ -165,9 +167,9 @@ export class StreamItems {
   #text(item: Item, event: Fields, type: string, delta: unknown): void {
     if (typeof delta !== 'string' || delta === '' || !isMessage(item)) return
     const segment = this.#part(item, number(event['content_index']) ?? 0, type)
-    this.#segments.text(segment, delta)
     const { logprobs } = event
-    if (Array.isArray(logprobs) && logprobs.length > 0) this.#segments.extra(segment, { [NAME]: { logprobs } })
+    const hasTokens = Array.isArray(logprobs) && logprobs.length > 0
+    this.#segments.text(segment, delta, hasTokens ? decodeLogprobs(logprobs).logprobs : undefined)
   }
 
   #part(item: Item, at: number, type: string): Segment {
@@ -194,19 +196,20 @@ export class StreamItems {
     const segment = item.segments.get(number(at) ?? 0)
     if (segment === undefined || !isMessage(item) || !annotation) return
     item.annotations++
-    this.#segments.extra(segment, { [NAME]: { annotations: [annotation] } })
+    this.#segments.cite(segment, decodeAnnotations(NAME, [annotation]).citations)
   }
 
   #partDone(item: Item, at: number, part: Fields): void {
     const known = item.segments.get(at)
     if (known?.ended === true || !isMessage(item)) return
-    if (known?.hasText !== true) this.#text(item, { content_index: at }, string(part['type']) ?? '', textOf(part))
+    if (known?.hasText !== true) {
+      const { logprobs } = part
+      this.#text(item, { content_index: at, logprobs }, string(part['type']) ?? '', textOf(part))
+    }
     const segment = item.segments.get(at)
     if (segment === undefined) return
     const { annotations } = part
-    if (item.annotations === 0 && Array.isArray(annotations) && annotations.length > 0) {
-      this.#segments.extra(segment, { [NAME]: { annotations } })
-    }
+    if (item.annotations === 0) this.#segments.cite(segment, decodeAnnotations(NAME, annotations).citations)
     item.annotations = 0
     this.#segments.end(segment)
   }

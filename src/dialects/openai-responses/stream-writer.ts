@@ -5,7 +5,8 @@ import { Failure } from '../../chat/failure.ts'
 import type { Extra, Fields } from '../../chat/request.ts'
 import type { Usage } from '../../chat/usage.ts'
 import type { EncodeContext, StreamEncoder } from '../dialect.ts'
-import { CountedIds, encodeResponse, type ItemIds } from './answer.ts'
+import { Dropped } from '../dropped.ts'
+import { CountedIds, declare, encodeResponse, type ItemIds } from './answer.ts'
 import { NAME } from './content.ts'
 import { encodeFailureFrame } from './failure.ts'
 import { joinsMessage, OpenItem } from './open-item.ts'
@@ -17,6 +18,7 @@ export function encodeStream(context: EncodeContext): StreamEncoder {
 class ResponsesEncoder implements StreamEncoder {
   readonly #context: EncodeContext
   readonly #ids: ItemIds
+  readonly #dropped: Dropped
   #number = 0
   #started = false
   #over = false
@@ -28,20 +30,21 @@ class ResponsesEncoder implements StreamEncoder {
   constructor(context: EncodeContext) {
     this.#context = context
     this.#ids = new CountedIds(context)
+    this.#dropped = context.dropped ?? new Dropped(NAME, 'answer')
   }
 
   push(event: ChatEvent): string {
     if (this.#over) return ''
     switch (event.type) {
       case 'block-delta':
-        return this.#open?.delta(event.index, event.text) ?? ''
+        return this.#open?.delta(event.index, event.text, event.logprobs) ?? ''
       case 'start':
         this.#usage = event.usage
         return this.#start()
       case 'block-start':
         return this.#start() + this.#startBlock(event.index, event.block)
       case 'block-extra':
-        return this.#open?.extra(event.index, event.extra) ?? ''
+        return this.#open?.extra(event.index, event.extra, event.citations) ?? ''
       case 'block-end':
         return this.#open?.endBlock(event.index) ?? ''
       case 'usage':
@@ -80,11 +83,13 @@ class ResponsesEncoder implements StreamEncoder {
     const opened = OpenItem.open(block, {
       context: this.#context,
       ids: this.#ids,
+      dropped: this.#dropped,
       index: this.#output.length,
       frame: (type, rest) => this.#frame(type, rest),
       nextNumber: () => this.#number++
     })
     this.#open = opened
+    if (block.type !== 'text') declare(block, this.#dropped, opened !== undefined)
     return opened === undefined ? before : before + opened.added + opened.startPart(index, block)
   }
 
@@ -101,7 +106,7 @@ class ResponsesEncoder implements StreamEncoder {
     const isCut = reason === 'length' || reason === 'context-exceeded'
     const before = this.#start() + this.#close(isCut ? 'incomplete' : 'completed')
     this.#over = true
-    const known = extra?.[NAME] ?? {}
+    const known = this.#dropped.extra(extra)
     const response = encodeResponse(this.#context, { finish: reason, output: this.#output, usage: this.#usage, known })
     const { status } = response
     return before + this.#frame(status === 'incomplete' ? 'response.incomplete' : 'response.completed', { response })
