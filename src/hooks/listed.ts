@@ -23,6 +23,8 @@ export interface Listed {
   /** Milliseconds; undefined: what the hook says itself. */
   readonly timeout: number | undefined
   readonly skips: boolean
+  /** In a thread of its own. */
+  readonly isolated: boolean
 }
 
 export interface HookProblem {
@@ -30,7 +32,7 @@ export interface HookProblem {
   readonly message: string
 }
 
-const RESERVED: ReadonlySet<string> = new Set(['when', 'timeout', 'onError'])
+const RESERVED: ReadonlySet<string> = new Set(['when', 'timeout', 'onError', 'isolation'])
 
 /** What the file lists: the gateway's own, and those of each entry of model_list by its place. */
 export function listedIn(config: Pick<GatewayConfig, 'hooks' | 'model_list'>): {
@@ -47,20 +49,21 @@ export function listedIn(config: Pick<GatewayConfig, 'hooks' | 'model_list'>): {
 
 function read(entry: HookEntry, path: Path): Listed | HookProblem {
   if (typeof entry === 'string')
-    return { path, name: entry, options: {}, when: undefined, timeout: undefined, skips: false }
+    return { path, name: entry, options: {}, when: undefined, timeout: undefined, skips: false, isolated: false }
   const names = Object.keys(entry).filter(name => !RESERVED.has(name))
   const [name] = names
   if (name === undefined || names.length > 1) {
-    const message = 'names one hook, with `when`, `timeout` and `onError` beside it'
+    const message = 'names one hook, with `when`, `timeout`, `onError` and `isolation` beside it'
     return { path, message: `an item of \`hooks\` ${message}; here are: ${names.join(', ') || 'none'}` }
   }
-  const { when, timeout, onError } = entry
+  const { when, timeout, onError, isolation } = entry
   return {
     path: [...path, name],
     name,
     options: entry[name] ?? {},
     when: when === undefined ? undefined : { models: [], tags: [], keys: [], ...when },
     timeout: timeout === undefined ? undefined : parseDuration(timeout),
-    skips: onError === 'skip'
+    skips: onError === 'skip',
+    isolated: isolation === 'worker'
   }
 }

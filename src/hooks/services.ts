@@ -1,7 +1,5 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import { dirname } from 'node:path'
-import type { GatewayConfig } from '../config/generated/types.ts'
 import type { HookEnvironment } from './environment.ts'
 import type { Kv, Services } from './hook.ts'
 
@@ -9,12 +7,14 @@ export interface ServiceSettings {
   readonly hook: string
   readonly environment: HookEnvironment
   readonly kv: Kv
-  readonly configFile: string
-  readonly config: Pick<GatewayConfig, 'model_list'>
+  /** gateway.yaml's. */
+  readonly folder: string
+  /** Names that are served now. */
+  readonly models: () => readonly string[]
 }
 
 /** What one hook is lent. */
-export function servicesFor({ hook, environment, kv, configFile, config }: ServiceSettings): Services {
+export function servicesFor({ hook, environment, kv, folder, models }: ServiceSettings): Services {
   const { log, metrics } = environment
   const of = (fields: Readonly<Record<string, unknown>> | undefined) => ({ ...fields, hook })
   return Object.freeze({
@@ -32,8 +32,10 @@ export function servicesFor({ hook, environment, kv, configFile, config }: Servi
     metrics: { count: (event: string, amount = 1) => metrics.hookCounted(hook, event, amount) },
     fetch: environment.fetch ?? guardedFetch,
     config: Object.freeze({
-      folder: dirname(configFile),
-      models: [...new Set(config.model_list.map(entry => entry.model_name))]
+      folder,
+      get models() {
+        return models()
+      }
     })
   })
 }

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import type { Jiti } from 'jiti'
 import type { GatewayConfig } from '../config/generated/types.ts'
 import { nearest } from '../lib/nearest.ts'
@@ -7,9 +8,10 @@ import { checkOptions, type Definition, hookLoader, readDefinition } from './def
 import type { HookEnvironment } from './environment.ts'
 import { filesOfHook, findHook, knownHooks, stampOfFiles } from './files.ts'
 import { deepFreeze } from './freeze.ts'
-import type { Phases } from './hook.ts'
 import { HookSet } from './hook-set.ts'
+import { Isolated } from './isolated.ts'
 import { type HookProblem, type Listed, listedIn } from './listed.ts'
+import { phasesOf } from './phases.ts'
 import { servicesFor } from './services.ts'
 import { Stores } from './stores.ts'
 
@@ -51,6 +53,9 @@ export class Shelf {
   /** Every file of every hook there was, for whom to blame. */
   readonly #files = new Set<string>()
   #watched: readonly string[] = []
+  #models: readonly string[] = []
+  /** Where a hook in a thread stands in the file → the key of the one that runs. */
+  readonly #lastIsolated = new Map<string, string>()
   #jiti: Jiti | undefined
 
   constructor(environment: HookEnvironment) {
@@ -75,14 +80,15 @@ export class Shelf {
   /** The hooks that a configuration lists, each of them running, or every thing that is wrong. */
   async take(config: HookConfig, configFile: string): Promise<Shelved | readonly HookProblem[]> {
     const { own, entries } = listedIn(config)
-    const taking = new Taking()
+    const taking = new Taking(dirname(configFile), config.store.redis_url)
+    this.#models = [...new Set(config.model_list.map(entry => entry.model_name))]
     const watched = new Set<string>()
     const bind = async (list: readonly (Listed | HookProblem)[]): Promise<Bound[]> => {
       const bounds: Bound[] = []
       for (const listed of list) {
         if ('message' in listed) taking.problems.push(listed)
         else {
-          const instance = await this.#instance(listed, config, configFile, taking, watched)
+          const instance = await this.#instance(listed, configFile, taking, watched)
           if (instance !== undefined) bounds.push(new Bound(instance, listed, this.#environment))
         }
       }
@@ -134,7 +140,6 @@ export class Shelf {
 
   async #instance(
     listed: Listed,
-    config: HookConfig,
     configFile: string,
     taking: Taking,
     watched: Set<string>
@@ -147,65 +152,85 @@ export class Shelf {
         1
       )[0]
       const hint = near === undefined ? 'put a file of that name into `hooks/`' : `did you mean "${near}"?`
-      taking.problems.push({ path: listed.path, message: `there is no hook \`${listed.name}\`; ${hint}` })
-      return undefined
+      return taking.refuse(listed.path, `there is no hook \`${listed.name}\`; ${hint}`)
     }
     const { file } = found
     for (const path of filesOfHook(file)) {
       watched.add(path)
       this.#files.add(path)
     }
-    const read = await this.#definition(file, taking.warnings)
-    if (read === undefined) {
-      taking.problems.push({ path: listed.path, message: this.#broken.get(file) ?? 'cannot be loaded' })
-      return undefined
-    }
-    const checked = checkOptions(read.definition, listed.options)
-    if (!('options' in checked)) {
-      for (const { path, message } of checked) taking.problems.push({ path: [...listed.path, ...path], message })
-      return undefined
-    }
-    const redisUrl = config.store.redis_url
-    const key = [file, read.stamp, JSON.stringify(checked.options), redisUrl].join('\n')
-    const running = this.#running.get(key) ?? (await this.#start(key, file, read, checked.options, config, configFile))
-    if (typeof running === 'string') {
-      taking.problems.push({ path: listed.path, message: running })
-      return undefined
-    }
+    const running = await (listed.isolated ? this.#isolated(listed, file, taking) : this.#within(listed, file, taking))
+    if (running === undefined) return undefined
     running.users++
     taking.taken.push(running)
     return running
   }
 
-  async #start(
-    key: string,
-    file: string,
-    { definition }: Read,
-    options: unknown,
-    config: HookConfig,
-    configFile: string
-  ): Promise<Running | string> {
-    const { name } = definition
-    const { redis_url } = config.store
+  /** In the gateway's own thread. */
+  async #within({ path, options }: Listed, file: string, taking: Taking): Promise<Running | undefined> {
+    const read = await this.#definition(file, taking.warnings)
+    if (read === undefined) return taking.refuse(path, this.#broken.get(file) ?? 'cannot be loaded')
+    const checked = checkOptions(read.definition, options)
+    if (!('options' in checked)) {
+      for (const problem of checked) taking.refuse([...path, ...problem.path], problem.message)
+      return undefined
+    }
+    const { redisUrl } = taking
+    const key = [file, read.stamp, JSON.stringify(checked.options), redisUrl].join('\n')
+    const known = this.#running.get(key)
+    if (known !== undefined) return known
+    const { name, timeout, setup } = read.definition
     const services = servicesFor({
       hook: name,
       environment: this.#environment,
-      kv: this.#stores.at(redis_url),
-      configFile,
-      config
+      kv: this.#stores.at(redisUrl),
+      folder: taking.folder,
+      models: () => this.#models
     })
     const files = new Set(filesOfHook(file))
     try {
-      const phases = await withinTime(definition.setup(deepFreeze(options), services))
-      if (!isPhases(phases))
-        return `the hook ${name} (${shown(file)}): \`setup\` must return the phases it takes part in`
-      const running: Running = { key, name, phases, timeout: definition.timeout, files, redisUrl: redis_url, users: 0 }
-      this.#running.set(key, running)
-      return running
+      const phases = phasesOf(await withinTime(setup(deepFreeze(checked.options), services)))
+      return this.#keep({ key, name, phases, timeout, files, redisUrl, users: 0 })
     } catch (error) {
       const place = placeIn(error, files) ?? shown(file)
-      return `the hook ${name} cannot be set up (${place}): ${messageOf(error)}`
+      return taking.refuse(path, `the hook ${name} cannot be set up (${place}): ${messageOf(error)}`)
     }
+  }
+
+  /** In a thread of its own, which alone ever runs a line of it. */
+  async #isolated(
+    { path, name: hook, options, timeout }: Listed,
+    file: string,
+    taking: Taking
+  ): Promise<Running | undefined> {
+    const { redisUrl, folder } = taking
+    const files = new Set(filesOfHook(file))
+    const place = ['worker', file, JSON.stringify(options), redisUrl, timeout, this.#models.join()].join('\n')
+    const key = `${place}\n${stampOfFiles([...files])}`
+    const known = this.#running.get(key)
+    if (known !== undefined) return known
+    const { environment, models } = { environment: this.#environment, models: this.#models }
+    const kv = this.#stores.at(redisUrl)
+    const isolated = new Isolated({ hook, file, options, folder, models, kv, environment, timeout, files })
+    const started = await isolated.start()
+    const before = this.#lastIsolated.get(place)
+    if ('phases' in started) {
+      const { phases, ready } = started
+      const running = { key, name: ready.name, phases, timeout: timeout ?? ready.timeout, files, redisUrl, users: 0 }
+      this.#lastIsolated.set(place, key)
+      return this.#keep(running)
+    }
+    const last = before === undefined ? undefined : this.#running.get(before)
+    for (const problem of started) {
+      if (last === undefined) taking.refuse([...path, ...problem.path], problem.message)
+      else taking.warnings.push(`${problem.message}; the last one that did goes on`)
+    }
+    return last
+  }
+
+  #keep(running: Running): Running {
+    this.#running.set(running.key, running)
+    return running
   }
 
   /** Ends what runs, whoever still uses it: the process ends. */
@@ -220,6 +245,7 @@ export class Shelf {
   #release(instance: Running): void {
     instance.users--
     if (instance.users > 0 || !this.#running.delete(instance.key)) return
+    for (const [place, key] of this.#lastIsolated) if (key === instance.key) this.#lastIsolated.delete(place)
     const disposing = this.#dispose(instance).finally(() => {
       this.#disposing.delete(disposing)
       this.#stores.keepOnly(new Set([...this.#running.values()].map(({ redisUrl }) => redisUrl)))
@@ -242,6 +268,18 @@ class Taking {
   readonly problems: HookProblem[] = []
   readonly warnings: string[] = []
   readonly taken: Running[] = []
+  /** gateway.yaml's. */
+  readonly folder: string
+  readonly redisUrl: string
+
+  constructor(folder: string, redisUrl: string) {
+    this.folder = folder
+    this.redisUrl = redisUrl
+  }
+
+  refuse(path: HookProblem['path'], message: string): undefined {
+    this.problems.push({ path, message })
+  }
 }
 
 function withinTime(work: unknown): Promise<unknown> {
@@ -250,19 +288,4 @@ function withinTime(work: unknown): Promise<unknown> {
     timer = setTimeout(() => reject(new Error(`setup took longer than ${SETUP / 1000} s`)), SETUP)
   })
   return Promise.race([work, late]).finally(() => clearTimeout(timer))
-}
-
-const PHASES = ['preCall', 'postCall', 'onEvent', 'onFailure', 'onDone', 'dispose'] as const
-
-/** A misspelt phase would never run, and nobody would know. */
-function isPhases(value: unknown): value is Phases {
-  if (typeof value !== 'object' || value === null) return false
-  const named = Object.entries(value).filter(([, phase]) => phase !== undefined)
-  const known: readonly string[] = PHASES
-  const wrong = named.filter(([name, phase]) => !known.includes(name) || typeof phase !== 'function')
-  if (wrong.length > 0)
-    throw new TypeError(
-      `there is no phase ${wrong.map(([name]) => `\`${name}\``).join(', ')}; known: ${PHASES.join(', ')}`
-    )
-  return named.length > 0
 }
