@@ -20,6 +20,7 @@ const COMMANDS = [
   'stop',
   'recommend',
   'switch',
+  'top',
   'setup',
   'keys',
   'spend'

@@ -143,6 +143,14 @@ command('spend', 'Say what was spent, by day, model, key, team, user or tag.', '
   .addOption(workspace)
   .action(async (options: Options) => run((await import('./spend.ts')).spend(options)))
 
+command('top', 'Show what goes on, live: requests, models, upstreams.', 'sluice top --interval 1s')
+  .addOption(config)
+  .option('--url <address>', 'a gateway that runs elsewhere')
+  .option('--interval <time>', 'how often it is looked', '2s')
+  .option('--once', 'show one interval and end, as where nobody looks on')
+  .addOption(workspace)
+  .action(async (options: Options) => run((await import('./top.ts')).top(options)))
+
 command('setup', 'Write a first gateway.yaml for the servers and keys that are found here.', 'sluice setup --print')
   .option('--print', 'show it, and write nothing')
   .option('--docker', 'write secrets of your own into .env for docker-compose.yml instead')
