@@ -19,6 +19,8 @@ export interface Books {
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
+/** Nobody can ask with a key yet, so what begins now is counted where it should be. */
+const REDIS_PATIENCE = 1000
 const FIRST_SWEEP = 60_000
 /** The longest budget that is counted in hours lasts 9,999 of them. */
 const HOURS_KEPT = 420 * DAY
@@ -68,7 +70,7 @@ async function shipTo(store: Store, journal: Journal): Promise<void> {
 async function shareLimits(gateway: Gateway, url: string, logs: Logs): Promise<void> {
   const { RedisLimits } = await import('../limits/redis.ts')
   const outage = gateway.runtime.config.limits.without_redis
-  gateway.limits = new RedisLimits({
+  const limits = new RedisLimits({
     url,
     outage,
     onDecision: gateway.onDecision,
@@ -79,6 +81,8 @@ async function shareLimits(gateway: Gateway, url: string, logs: Logs): Promise<v
       else logs.event('info', 'Redis answers again; limits are shared')
     }
   })
+  gateway.limits = limits
+  await limits.ready(REDIS_PATIENCE)
 }
 
 /** What is spent may have been set back. */

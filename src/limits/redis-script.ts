@@ -203,3 +203,19 @@ for _, done in ipairs(cjson.decode(ARGV[2])) do
 end
 return now
 `)
+
+/** KEYS: the instances; ARGV: instance, the time (0: Redis' own). Shows that it lives, and answers how many do. */
+export const BEAT = script(`
+local ALIVE = 30000
+local now = tonumber(ARGV[2])
+if now == 0 then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now))
+local count = 0
+for _, at in ipairs(redis.call('HVALS', KEYS[1])) do
+  if now - tonumber(at) <= ALIVE then count = count + 1 end
+end
+return count
+`)

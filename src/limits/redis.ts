@@ -17,7 +17,7 @@ import {
   type Standing
 } from './limits.ts'
 import { MemoryLimits } from './memory.ts'
-import { RESERVE, type Script, SETTLE } from './redis-script.ts'
+import { BEAT, RESERVE, type Script, SETTLE } from './redis-script.ts'
 import { type Answer, INSTANCES, type PurseKey, ROOT, readAnswer, type Shape, shapeOf } from './redis-shapes.ts'
 import { refusal } from './refusal.ts'
 
@@ -40,7 +40,7 @@ export interface RedisOptions {
   readonly timeout?: number
 }
 
-const COMMAND_TIMEOUT = 250
+const COMMAND_TIMEOUT = 500
 /** What is over waits this long for a request to travel with. */
 const SETTLE_EVERY = 25
 const MOST_AT_ONCE = 200
@@ -78,13 +78,15 @@ export class RedisLimits implements Limits {
     this.#redis = new Redis(options.url, {
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
-      commandTimeout: options.timeout ?? COMMAND_TIMEOUT,
       connectTimeout: 2000,
       enableReadyCheck: true,
       retryStrategy: times => Math.min(50 * times, 1000)
     })
     this.#redis.on('error', error => this.#lost(error))
-    this.#beat = setInterval(() => this.#sendBeat(), BEAT_EVERY).unref()
+    this.#redis.on('ready', () => void this.#sendBeat())
+    this.#beat = setInterval(() => {
+      if (!this.#down) void this.#sendBeat()
+    }, BEAT_EVERY).unref()
   }
 
   /** Resolves when Redis answers, or when it has had so many milliseconds. */
@@ -201,21 +203,31 @@ export class RedisLimits implements Limits {
 
   async #run(script: Script, keys: readonly string[], values: readonly (string | number)[]): Promise<unknown> {
     try {
-      return await this.#redis.evalsha(script.digest, keys.length, ...keys, ...values).catch(error => {
-        if (!String(error).includes('NOSCRIPT')) throw error
-        return this.#redis.eval(script.text, keys.length, ...keys, ...values)
-      })
+      return await this.#inTime(
+        this.#redis.evalsha(script.digest, keys.length, ...keys, ...values).catch(error => {
+          if (!String(error).includes('NOSCRIPT')) throw error
+          return this.#redis.eval(script.text, keys.length, ...keys, ...values)
+        })
+      )
     } catch (error) {
       this.#lost(error)
       return new Failure('unavailable', 'Redis does not answer.', { cause: error })
     }
   }
 
-  #sendBeat(): void {
-    if (this.#down) return
-    const { clock } = this.#options
-    const now = clock === undefined ? Date.now() : clock()
-    this.#redis.hset(INSTANCES, this.#instance, String(now)).catch(error => this.#lost(error))
+  /** Where this process itself is late, what has come meanwhile is read first: that is no fault of Redis'. */
+  #inTime<Answer>(answer: Promise<Answer>): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const late = () => reject(new Error('it took too long'))
+      const timer = setTimeout(() => setImmediate(() => setImmediate(late)), this.#options.timeout ?? COMMAND_TIMEOUT)
+      answer.then(resolve, reject).finally(() => clearTimeout(timer))
+    })
+  }
+
+  /** Shows that this one lives, and learns how many do: by that it knows its share, should Redis go away. */
+  async #sendBeat(): Promise<void> {
+    const count = await this.#run(BEAT, [INSTANCES], [this.#instance, this.#options.clock?.() ?? 0])
+    if (typeof count === 'number') this.#instances = Math.max(1, count)
   }
 
   #lost(error: unknown): void {
@@ -223,7 +235,7 @@ export class RedisLimits implements Limits {
     this.#down = true
     this.#options.onOutage?.(true, error)
     const probe = () => {
-      this.#redis.ping().then(
+      this.#inTime(this.#redis.ping()).then(
         () => {
           this.#instance = randomUUID()
           this.#down = false
