@@ -170,6 +170,49 @@ t.test('who sends Chat what Responses is sent is answered as Chat answers', asyn
   t.match(streamed.text, /data: \[DONE\]\n\n$/)
 })
 
+const PATCH = '*** Begin Patch\n"quoted"\n*** End Patch'
+
+t.test('Cursor’s tools that take text are functions to it, with the bare text', async t => {
+  const calls = (input: string) => [{ id: 'a', type: 'function', function: { name: 'ApplyPatch', arguments: input } }]
+  const wrapped = JSON.stringify({ input: PATCH })
+  const whole = {
+    id: 'c1',
+    choices: [{ index: 0, message: { role: 'assistant', tool_calls: calls(wrapped) }, finish_reason: 'tool_calls' }]
+  }
+  const custom = { index: 0, id: 'a', type: 'custom', custom: { name: 'ApplyPatch', input: PATCH } }
+  const streams = [
+    frames(
+      chunk({ tool_calls: [{ index: 0, ...calls(wrapped.slice(0, 20))[0] }] }),
+      chunk({ tool_calls: [{ index: 0, function: { arguments: wrapped.slice(20) } }] }),
+      chunk({}, { finish_reason: 'tool_calls' }),
+      '[DONE]'
+    ),
+    frames(chunk({ tool_calls: [custom] }), chunk({}, { finish_reason: 'tool_calls' }), '[DONE]')
+  ]
+  const { gateway, upstream } = await before(t, { provider: 'vllm', dialect: 'openai-chat' }, whole, ...streams)
+  const asked = {
+    ...CURSOR,
+    input: [
+      { role: 'user', content: 'hi' },
+      { type: 'function_call', call_id: 'p0', name: 'ApplyPatch', arguments: PATCH },
+      { type: 'function_call_output', call_id: 'p0', output: 'done' }
+    ],
+    tools: [{ type: 'custom', name: 'ApplyPatch', description: 'Patches.' }]
+  }
+  const answer = await post(`${gateway.url}/v1/chat/completions`, asked)
+  t.match(answer.json, { choices: [{ message: { tool_calls: calls(PATCH) } }] })
+  const { messages } = JSON.parse(upstream.requests[0]?.body.toString() ?? '') as { messages: object[] }
+  t.match(messages[1], { tool_calls: [{ function: { name: 'ApplyPatch', arguments: wrapped } }] }, 'and back again')
+  for (const way of ['in an object', 'bare']) {
+    const { text } = await post(`${gateway.url}/v1/chat/completions`, { ...asked, stream: true })
+    const deltas = [...text.matchAll(/"tool_calls":(\[\{.*?\}\])\},"logprobs"/g)].flatMap(
+      ([, list]) => JSON.parse(list ?? '') as { type?: string; function?: { name?: string; arguments: string } }[]
+    )
+    t.match(deltas[0], { type: 'function', function: { name: 'ApplyPatch' } }, way)
+    t.equal(deltas.map(delta => delta.function?.arguments).join(''), PATCH, way)
+  }
+})
+
 t.test('who sends neither is told so by the upstream', async t => {
   const { gateway, upstream } = await before(t, { provider: 'openai', dialect: 'openai-chat' }, COMPLETION)
   await post(`${gateway.url}/v1/chat/completions`, { model: 'm' })

@@ -109,6 +109,7 @@ export class OpenItem {
   extra(hubIndex: number, extra: Extra, citations: readonly Citation[] = []): string {
     if (hubIndex !== this.#hubIndex) return ''
     this.#grow(extra)
+    if (this.#block.type === 'tool-call') this.#place.dropped.extra(extra, 'tool_calls.')
     if (this.kind !== 'message' || citations.length === 0) return ''
     const { dropped } = this.#place
     const length = this.#pieces.join('').length
