@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto'
-import { type Answer, type Call, type ChatRequest, defineHook, parseDuration, perCall } from 'sluice/hook'
+import {
+  type Answer,
+  type Call,
+  type ChatRequest,
+  defineHook,
+  Failure,
+  parseDuration,
+  perCall,
+  type Services
+} from 'sluice/hook'
+import { type Prompt, Prompts, unit } from './lib/prompts.ts'
 
 /** One request that is under way, and those that wait for what it gets. */
 interface Flight {
@@ -18,6 +28,13 @@ interface Wishes {
   readonly store: boolean
   readonly seconds: number
   readonly maxAge: number
+}
+
+interface State {
+  key?: string
+  wishes?: Wishes
+  flight?: Flight | undefined
+  prompt?: Prompt
 }
 
 const COMPLETE = new Set(['stop', 'tool-calls', 'stop-sequence'])
@@ -49,101 +66,193 @@ export default defineHook({
         default: false,
         description: 'Also store answers to requests that ask for chance: a `temperature` above 0.'
       },
-      coalesce: { type: 'boolean', default: true, description: 'Ask once for identical requests under way.' }
+      coalesce: { type: 'boolean', default: true, description: 'Ask once for identical requests under way.' },
+      semantic: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['model'],
+        description:
+          'Also answer what was asked in other words: all but the last words of the user has to be the same, and those are compared by their embeddings.',
+        properties: {
+          model: { type: 'string', minLength: 1, description: 'A model of model_list that embeds.' },
+          threshold: {
+            type: 'number',
+            exclusiveMinimum: 0,
+            maximum: 1,
+            default: 0.95,
+            description: 'The cosine from which two prompts mean the same.'
+          },
+          max_prompts: {
+            type: 'integer',
+            minimum: 1,
+            default: 1000,
+            description: 'How many are remembered, by this process; the oldest goes first.'
+          }
+        }
+      }
     }
   },
-  setup: ({ ttl, shared, random, coalesce }, { kv, log, metrics }) => {
-    const seconds = parseDuration(ttl) / 1000
-    const flights = new Map<string, Flight>()
-    const state = perCall((): { key?: string; wishes?: Wishes; flight?: Flight | undefined } => ({}))
-    let toldAt = Number.NEGATIVE_INFINITY
-    /** A store that is down costs hits, never requests. */
-    const down = (error: unknown) => {
-      metrics.count('store_failed')
-      if (performance.now() - toldAt < 60_000) return
-      toldAt = performance.now()
-      log.warn(`the cache's store fails, and requests go on without it: ${String(error)}`)
-    }
-    const find = async (key: string, maxAge: number): Promise<Stored | undefined> => {
-      try {
-        const text = await kv.get(key)
-        if (text === undefined) return undefined
-        const stored = JSON.parse(text) as Stored
-        return Date.now() - stored.at <= maxAge * 1000 ? stored : undefined
-      } catch (error) {
-        down(error)
-        return undefined
-      }
-    }
-    const lead = (call: Call, key: string): Call => {
-      let land: Flight['land'] = () => undefined
-      const flight = {
-        answer: new Promise<Answer | undefined>(resolve => (land = resolve)),
-        land: (answer: Answer | undefined) => land(answer)
-      }
-      state(call).flight = flight
-      flights.set(key, flight)
-      metrics.count('miss')
-      return call.with({ answerHeaders: { 'x-gateway-cache': 'miss' } })
-    }
-    const look = async (call: Call, key: string, wishes: Wishes): Promise<Call | Answer | undefined> => {
-      for (;;) {
-        const stored = wishes.read ? await find(key, wishes.maxAge) : undefined
-        if (stored !== undefined) {
-          metrics.count('hit')
-          metrics.count('saved_tokens', stored.answer.usage?.output ?? 0)
-          return told(stored.answer, 'hit', Math.floor((Date.now() - stored.at) / 1000))
-        }
-        const flight = coalesce && wishes.read ? flights.get(key) : undefined
-        if (flight === undefined) return lead(call, key)
-        const answer = await Promise.race([flight.answer, left(call.signal)])
-        if (call.signal.aborted) return undefined
-        if (answer !== undefined) {
-          metrics.count('coalesced')
-          return told(answer, 'coalesced', 0)
-        }
-        // It failed or its client left: the next in line asks, and the others wait for that one.
-      }
-    }
-    const land = (call: Call, answer: Answer | undefined): (() => void) => {
-      const { key, flight } = state(call)
-      state(call).flight = undefined
-      flight?.land(answer)
-      return () => {
-        if (key !== undefined && flights.get(key) === flight) flights.delete(key)
-      }
-    }
+  setup: (options, services) => {
+    const cache = new Cache({ ...options, seconds: parseDuration(options.ttl) / 1000 }, services)
     return {
-      preCall: call => {
-        if (call.operation !== 'chat' && call.operation !== 'completions') return undefined
-        const wishes = wishesOf(call.headers, seconds)
-        if ((!wishes.read && !wishes.store) || !isCacheable(call.chat, random)) {
-          metrics.count('bypass')
-          return undefined
-        }
-        const key = keyOf(call, shared)
-        Object.assign(state(call), { key, wishes })
-        return look(call, key, wishes)
-      },
-      postCall: async (answer, call) => {
-        const { key, wishes, flight } = state(call)
-        if (key === undefined || wishes === undefined || flight === undefined) return
-        const whole = COMPLETE.has(answer.finish) ? answer : undefined
-        // Those who wait need not wait for the store; those who come meanwhile find the flight.
-        const forget = land(call, whole)
-        if (whole !== undefined && wishes.store)
-          await kv.set(key, JSON.stringify({ at: Date.now(), answer: whole }), wishes.seconds).catch(down)
-        forget()
-      },
-      onDone: (_, call) => {
-        if (state(call).flight !== undefined) land(call, undefined)()
-      }
+      preCall: call => cache.before(call),
+      postCall: (answer, call) => cache.after(answer, call),
+      onDone: (_, call) => cache.done(call)
     }
   }
 })
 
-function told(answer: Answer, how: string, age: number): Answer {
-  return { ...answer, headers: { 'x-gateway-cache': how, age: String(age) } }
+interface Settings {
+  readonly seconds: number
+  readonly shared: boolean
+  readonly random: boolean
+  readonly coalesce: boolean
+  readonly semantic: { readonly model: string; readonly threshold: number; readonly max_prompts: number } | undefined
+}
+
+class Cache {
+  readonly #settings: Settings
+  readonly #services: Services
+  readonly #prompts: Prompts | undefined
+  readonly #flights = new Map<string, Flight>()
+  readonly #state = perCall((): State => ({}))
+  readonly #toldAt = new Map<string, number>()
+
+  constructor(settings: Settings, services: Services) {
+    this.#settings = settings
+    this.#services = services
+    const { semantic } = settings
+    this.#prompts = semantic && new Prompts(semantic.threshold, semantic.max_prompts)
+  }
+
+  before(call: Call): Promise<Call | Answer | undefined> | undefined {
+    if (call.operation !== 'chat' && call.operation !== 'completions') return undefined
+    const { seconds, random, shared } = this.#settings
+    const wishes = wishesOf(call.headers, seconds)
+    if ((!wishes.read && !wishes.store) || !isCacheable(call.chat, random)) {
+      this.#services.metrics.count('bypass')
+      return undefined
+    }
+    const key = keyOf(call, shared)
+    Object.assign(this.#state(call), { key, wishes })
+    return this.#look(call, key, wishes)
+  }
+
+  async after(answer: Answer, call: Call): Promise<undefined> {
+    const { key, wishes, flight, prompt } = this.#state(call)
+    if (key === undefined || wishes === undefined || flight === undefined) return
+    const whole = COMPLETE.has(answer.finish) ? answer : undefined
+    // Those who wait need not wait for the store; those who come meanwhile find the flight.
+    const forget = this.#land(call, whole)
+    if (whole !== undefined && wishes.store) {
+      if (prompt !== undefined) this.#prompts?.add(key, prompt)
+      const text = JSON.stringify({ at: Date.now(), answer: whole })
+      await this.#services.kv.set(key, text, wishes.seconds).catch(error => this.#down(error))
+    }
+    forget()
+  }
+
+  done(call: Call): void {
+    if (this.#state(call).flight !== undefined) this.#land(call, undefined)()
+  }
+
+  async #look(call: Call, key: string, wishes: Wishes): Promise<Call | Answer | undefined> {
+    for (;;) {
+      const stored = wishes.read ? await this.#find(key, wishes.maxAge) : undefined
+      if (stored !== undefined) return this.#saved('hit', stored)
+      const flight = this.#settings.coalesce && wishes.read ? this.#flights.get(key) : undefined
+      if (flight === undefined) return this.#lead(call, key, wishes)
+      const answer = await Promise.race([flight.answer, left(call.signal)])
+      if (call.signal.aborted) return undefined
+      if (answer !== undefined) {
+        this.#services.metrics.count('coalesced')
+        return told(answer, 'coalesced', 0)
+      }
+      // It failed or its client left: the next in line asks, and the others wait for that one.
+    }
+  }
+
+  /** The first to ask; who asks the same meanwhile waits for what this one gets. */
+  async #lead(call: Call, key: string, wishes: Wishes): Promise<Call | Answer> {
+    let land: Flight['land'] = () => undefined
+    const flight = {
+      answer: new Promise<Answer | undefined>(resolve => (land = resolve)),
+      land: (answer: Answer | undefined) => land(answer)
+    }
+    this.#state(call).flight = flight
+    this.#flights.set(key, flight)
+    const near = this.#prompts && (await this.#near(call, wishes, this.#prompts))
+    if (near !== undefined) {
+      this.#land(call, near)()
+      return near
+    }
+    this.#services.metrics.count('miss')
+    return call.with({ answerHeaders: { 'x-gateway-cache': 'miss' } })
+  }
+
+  /** What was asked in other words. The vector is remembered, for the answer to come. */
+  async #near(call: Call, wishes: Wishes, prompts: Prompts): Promise<Answer | undefined> {
+    const { shared, semantic } = this.#settings
+    const prompt = promptOf(call, shared)
+    if (semantic === undefined || prompt === undefined) return undefined
+    const vectors = await call.embed(semantic.model, [prompt.text])
+    if (vectors instanceof Failure) {
+      this.#fails('embedding_failed', 'the embedding model fails', vectors.message)
+      return undefined
+    }
+    const known = { scope: prompt.scope, vector: unit(vectors[0] ?? []) }
+    this.#state(call).prompt = known
+    const found = wishes.read ? prompts.nearest(known) : undefined
+    const stored = found && (await this.#find(found.key, wishes.maxAge))
+    if (found === undefined || stored === undefined) return undefined
+    return this.#saved('semantic', stored, { 'x-gateway-cache-similarity': found.similarity.toFixed(4) })
+  }
+
+  #saved(how: 'hit' | 'semantic', { answer, at }: Stored, more: Answer['headers'] = {}): Answer {
+    const { metrics } = this.#services
+    metrics.count(how)
+    metrics.count('saved_tokens', answer.usage?.output ?? 0)
+    return told(answer, how, Math.floor((Date.now() - at) / 1000), more)
+  }
+
+  async #find(key: string, maxAge: number): Promise<Stored | undefined> {
+    try {
+      const text = await this.#services.kv.get(key)
+      if (text === undefined) return undefined
+      const stored = JSON.parse(text) as Stored
+      return Date.now() - stored.at <= maxAge * 1000 ? stored : undefined
+    } catch (error) {
+      this.#down(error)
+      return undefined
+    }
+  }
+
+  /** Lets those who wait have the answer. What is returned lets the flight be forgotten. */
+  #land(call: Call, answer: Answer | undefined): () => void {
+    const { key, flight } = this.#state(call)
+    this.#state(call).flight = undefined
+    flight?.land(answer)
+    return () => {
+      if (key !== undefined && this.#flights.get(key) === flight) this.#flights.delete(key)
+    }
+  }
+
+  #down(error: unknown): void {
+    this.#fails('store_failed', `the cache's store fails`, error)
+  }
+
+  /** What is down costs hits, never requests. */
+  #fails(event: string, what: string, error: unknown): void {
+    const { metrics, log } = this.#services
+    metrics.count(event)
+    if (performance.now() - (this.#toldAt.get(event) ?? Number.NEGATIVE_INFINITY) < 60_000) return
+    this.#toldAt.set(event, performance.now())
+    log.warn(`${what}, and requests go on without it: ${String(error)}`)
+  }
+}
+
+function told(answer: Answer, how: string, age: number, more: Answer['headers'] = {}): Answer {
+  return { ...answer, headers: { ...more, 'x-gateway-cache': how, age: String(age) } }
 }
 
 function left(signal: AbortSignal): Promise<undefined> {
@@ -179,11 +288,22 @@ function isCacheable(chat: ChatRequest, random: boolean): boolean {
 }
 
 /** All that may change the answer, in one order; who asks, unless the cache is for all. */
-function keyOf(call: Call, shared: boolean): string {
-  const { stream: _, streamUsage: __, user: ___, metadata: ____, serviceTier: _____, ...asked } = call.chat
+function keyOf(call: Call, shared: boolean, chat: ChatRequest = call.chat): string {
+  const { stream: _, streamUsage: __, user: ___, metadata: ____, serviceTier: _____, ...asked } = chat
   const whose = shared ? '' : call.caller.id
   const text = JSON.stringify([whose, call.operation, call.target?.name ?? '', call.model, ordered(asked)])
   return createHash('sha256').update(text).digest('base64url')
+}
+
+/** The last words of the user, when they are words, and all the rest as one key. */
+function promptOf(call: Call, shared: boolean): { readonly scope: string; readonly text: string } | undefined {
+  const { chat } = call
+  const last = chat.turns.at(-1)
+  if (call.operation !== 'chat' || last?.role !== 'user' || last.blocks.length === 0) return undefined
+  const texts = last.blocks.map(block => (block.type === 'text' ? block.text : undefined))
+  if (texts.includes(undefined)) return undefined
+  const rest = { ...chat, turns: chat.turns.slice(0, -1) }
+  return { scope: keyOf(call, shared, rest), text: texts.join('\n') }
 }
 
 function ordered(value: unknown): unknown {

@@ -10,12 +10,23 @@ interface Scope {
   teardown(done: () => unknown): void
 }
 
+/** What is asked about one capital points one way, nearly. */
+function vectorOf([text = '']: readonly string[]): number[] {
+  return /capital/.test(text) ? [1, text.length / 200, 0] : [0, 0.3, 1]
+}
+
 /** Answers after a while, each time with another number. */
 function counting(milliseconds: number): Promise<Upstream> {
   let asked = 0
   return startUpstream((request, response) => {
     const number = ++asked
-    const { stream, fail } = JSON.parse(request.body.toString()) as { stream?: boolean; fail?: boolean }
+    const { stream, fail, input } = JSON.parse(request.body.toString()) as {
+      stream?: boolean
+      fail?: boolean
+      input?: string[]
+    }
+    if (input !== undefined)
+      return void response.end(JSON.stringify({ data: [{ index: 0, embedding: vectorOf(input) }] }))
     const content = `answer ${number}`
     const usage = { prompt_tokens: 3, completion_tokens: 5, total_tokens: 8 }
     const head = { id: 'x', created: 1, model: 'm' }
@@ -154,7 +165,7 @@ for (const { store, url } of STORES) {
   })
 
   t.test(`${store}: 64 identical streams are asked for once, and each is whole`, async t => {
-    const { ask, upstream } = await cached(t, {}, 100, url)
+    const { ask, upstream } = await cached(t, {}, 300, url)
     const answers = await Promise.all(Array.from({ length: 64 }, () => ask({}, {}, 'openai-chat', true)))
     t.equal(upstream.requests.length, 1)
     for (const answer of answers) {
@@ -169,10 +180,10 @@ for (const { store, url } of STORES) {
       )
       t.equal(texts.join(''), 'answer 1')
     }
-    t.same(
-      answers.map(how).filter(name => name !== 'coalesced'),
-      ['miss']
-    )
+    const hows = answers.map(how)
+    t.equal(hows.filter(name => name === 'miss').length, 1)
+    t.ok(hows.filter(name => name === 'coalesced').length > 30, 'those who came later found it stored')
+    t.ok(hows.every(name => ['miss', 'coalesced', 'hit'].includes(String(name))))
   })
 
   t.test(`${store}: a client that leaves does not take the others with it`, async t => {
@@ -201,6 +212,35 @@ for (const { store, url } of STORES) {
     t.equal(upstream.requests.length, 4)
   })
 }
+
+t.test('what is asked in other words is answered again, to the same caller and in the same setting alone', async t => {
+  const { ask, upstream, gateway } = await cached(t, { semantic: { model: 'm', threshold: 0.99 } })
+  const about = (content: string, more: object = {}) => ({ messages: [{ role: 'user', content }], ...more })
+  const first = await ask(about('What is the capital of France?'))
+  t.equal(how(first), 'miss')
+  const near = await ask(about('Tell me the capital of France!'), {}, 'openai-chat', true)
+  t.same([how(near), said(near)], ['semantic', said(first)])
+  t.ok(Number(near.headers['x-gateway-cache-similarity']) > 0.99)
+  t.match(near.text, /\[DONE\]/)
+  t.equal(how(await ask(about('What is the capital of France?'))), 'hit', 'the same words need no vector')
+  t.equal(how(await ask(about('What rhymes with France?'))), 'miss', 'it means something else')
+  t.equal(how(await ask(about('The capital of France is?'), { authorization: 'Bearer other' })), 'miss')
+  t.equal(how(await ask(about('France, its capital?', { seed: 4 }))), 'miss', 'another seed')
+  const system = { role: 'system', content: 'Be brief.' }
+  const other = { messages: [system, { role: 'user', content: 'France: capital?' }] }
+  t.equal(how(await ask(other)), 'miss', 'another system prompt')
+  t.same(gateway.log, [])
+  const embeddings = upstream.requests.filter(request => /embeddings/.test(request.url))
+  t.match(JSON.parse(embeddings[0]?.body.toString() ?? ''), { input: ['What is the capital of France?'] })
+})
+
+t.test('an embedding model that fails costs nothing but hits', async t => {
+  const { ask, gateway } = await cached(t, { semantic: { model: 'nobody' } })
+  t.equal(how(await ask()), 'miss')
+  t.equal(how(await ask()), 'hit')
+  t.equal(how(await ask({ seed: 1 })), 'miss')
+  t.match(gateway.log, [/^warn: the embedding model fails, and requests go on without it: .*nobody/])
+})
 
 t.test('Redis dies in the middle, and nobody notices but the log', { skip: service === undefined }, async t => {
   const mortal = await redisService()

@@ -136,6 +136,7 @@ function originOf(inbound: Inbound, preparation: Preparation): HookCall['origin'
     tags: () => [],
     maxTokens: () => cap,
     ask: () => Promise.resolve(new Failure('unavailable', 'A test asks nobody.')),
+    embed: () => Promise.resolve(new Failure('unavailable', 'A test asks nobody.')),
     chat: () => preparation.chat
   }
 }

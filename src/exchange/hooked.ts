@@ -16,7 +16,7 @@ import type { Target } from '../routing/target.ts'
 import type { RequestSpans } from '../tracing/request-spans.ts'
 import { tagsOf } from './ask.ts'
 import type { Client, Inbound } from './inbound.ts'
-import { InnerClient, innerInbound } from './inner.ts'
+import { answerIn, InnerClient, innerEmbedding, innerInbound, vectorsIn } from './inner.ts'
 import type { Preparation } from './prepare.ts'
 import type { CallRecord } from './record.ts'
 
@@ -234,11 +234,27 @@ class Origin implements CallOrigin {
   }
 
   ask(chat: ChatRequest): Promise<Answer | Failure> {
-    const inbound = innerInbound(chat, this.#inbound, `${this.id}-${++this.#asked}`)
-    if (inbound instanceof Failure) return Promise.resolve(inbound)
+    const inbound = innerInbound(chat, this.#inbound, this.#nextId())
+    return inbound instanceof Failure
+      ? Promise.resolve(inbound)
+      : this.#within<Answer>(inbound, text => answerIn(text, inbound))
+  }
+
+  embed(model: string, texts: readonly string[]): Promise<readonly (readonly number[])[] | Failure> {
+    const inbound = innerEmbedding(model, texts, this.#inbound, this.#nextId())
+    return inbound instanceof Failure
+      ? Promise.resolve(inbound)
+      : this.#within<readonly (readonly number[])[]>(inbound, text => vectorsIn(text, texts.length))
+  }
+
+  #nextId(): string {
+    return `${this.id}-${++this.#asked}`
+  }
+
+  #within<Told>(inbound: Inbound, read: (text: string) => Told | Failure): Promise<Told | Failure> {
     return new Promise(resolve => {
       const headers = { ...inbound.headers, ...this.#spans?.header }
-      const abandon = this.#begin({ ...inbound, headers }, new InnerClient(inbound, resolve))
+      const abandon = this.#begin({ ...inbound, headers }, new InnerClient<Told>(inbound, read, resolve))
       this.signal.addEventListener('abort', () => {
         abandon()
         resolve(new Failure('unavailable', 'The client has left.'))

@@ -16,6 +16,7 @@ export interface CallOrigin {
   tags(): readonly string[]
   maxTokens(): number | undefined
   ask(chat: ChatRequest): Promise<Answer | Failure>
+  embed(model: string, texts: readonly string[]): Promise<readonly (readonly number[])[] | Failure>
   /** Told how long a hook took, by those who follow the request. */
   readonly ran?: ((hook: string, phase: string, milliseconds: number, failed: boolean) => void) | undefined
   /** Undefined when this is no conversation. */
@@ -117,6 +118,10 @@ export class HookCall implements Call {
 
   ask(chat: ChatRequest): Promise<Answer | Failure> {
     return this.origin.ask(chat)
+  }
+
+  embed(model: string, texts: readonly string[]): Promise<readonly (readonly number[])[] | Failure> {
+    return this.origin.embed(model, texts)
   }
 
   /** The same call, for one attempt. */

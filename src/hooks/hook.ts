@@ -79,6 +79,8 @@ export interface Call {
   with(changes: CallChanges): Call
   /** Asks the gateway for an answer to another conversation, as this caller would; without hooks. */
   ask(chat: ChatRequest): Promise<Answer | Failure>
+  /** A vector for each text, from a model that the gateway serves; as this caller would, without hooks. */
+  embed(model: string, texts: readonly string[]): Promise<readonly (readonly number[])[] | Failure>
 }
 
 /** What became of a request. */

@@ -4,7 +4,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { FailureDetails, FailureKind } from '../chat/failure.ts'
 import type { ChatRequest } from '../chat/request.ts'
 import type { CallOrigin } from './call.ts'
-import type { Answer, CallChanges, Log, TargetInfo } from './hook.ts'
+import type { CallChanges, Log, TargetInfo } from './hook.ts'
 
 export interface Start {
   readonly file: string
@@ -76,7 +76,8 @@ export type ToThread =
 /** What the thread asks of the gateway. */
 export type Wish =
   | { readonly kv: 'get' | 'set' | 'delete'; readonly key: string; readonly value?: string; readonly seconds?: number }
-  | { readonly model: number; readonly chat: ChatRequest }
+  | { readonly of: number; readonly chat: ChatRequest }
+  | { readonly of: number; readonly embed: string; readonly texts: readonly string[] }
 
 /** From the thread. */
 export type FromThread =
@@ -95,4 +96,5 @@ export type FromThread =
 /** Left in the hatch. */
 export type InHatch = { readonly chat: ChatRequest } | PlainFailure | { readonly none: true }
 
-export type PlainAnswer = Answer | PlainFailure
+/** What a wish of a call comes to. */
+export type Granted<Told> = { readonly told: Told } | PlainFailure

@@ -11,8 +11,8 @@ import type { Answer, DoneRecord, Log, Phases } from './hook.ts'
 import type {
   AskPhase,
   FromThread,
+  Granted,
   InHatch,
-  PlainAnswer,
   PlainCall,
   PlainError,
   PlainFailure,
@@ -157,7 +157,8 @@ class Thread {
       headers: () => Object.freeze(headers),
       tags: () => Object.freeze(tags),
       maxTokens: () => maxTokens,
-      ask: asked => this.#askModel(key, asked),
+      ask: asked => this.#granted({ of: key, chat: asked }),
+      embed: (embed, texts) => this.#granted({ of: key, embed, texts }),
       chat: () => {
         if (!isRead) chat = call.chat ?? this.#chatOf(key)
         isRead = true
@@ -178,9 +179,9 @@ class Thread {
     return 'chat' in left.message ? left.message.chat : failureOf(left.message)
   }
 
-  async #askModel(model: number, chat: ChatRequest): Promise<Answer | Failure> {
-    const told = (await this.#wish({ model, chat })) as PlainAnswer
-    return 'failure' in told ? failureOf(told) : told
+  async #granted<Told>(wanted: Wish): Promise<Told | Failure> {
+    const granted = (await this.#wish(wanted)) as Granted<Told>
+    return 'told' in granted ? granted.told : failureOf(granted)
   }
 
   #wish(wanted: Wish): Promise<unknown> {

@@ -9,6 +9,7 @@ import type { HookEnvironment } from './environment.ts'
 import type { Answer, Call, Kv, Phases } from './hook.ts'
 import type {
   FromThread,
+  Granted,
   InHatch,
   IsolatedPhase,
   PlainCall,
@@ -271,9 +272,12 @@ export class Isolated {
 
   async #granted(wanted: Wish): Promise<unknown> {
     const { kv } = this.#settings
-    if ('model' in wanted) {
-      const answer = await this.#origins.get(wanted.model)?.ask(wanted.chat)
-      return answer instanceof Failure ? plain(answer) : answer
+    if ('of' in wanted) {
+      const origin = this.#origins.get(wanted.of)
+      const asked = 'chat' in wanted ? origin?.ask(wanted.chat) : origin?.embed(wanted.embed, wanted.texts)
+      const told = (await asked) ?? new Failure('unavailable', 'The request is over.')
+      const granted: Granted<unknown> = told instanceof Failure ? plain(told) : { told }
+      return granted
     }
     const { key, value = '', seconds = 0 } = wanted
     if (wanted.kv === 'get') return kv.get(key)

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { Ajv } from 'ajv'
 import type { FastifyInstance } from 'fastify'
 import type { GatewayConfig } from '../../src/config/generated/types.ts'
+import { SCHEMA } from '../../src/config/schema.ts'
 import { createDemo } from '../../src/demo/demo.ts'
 import { Gateway } from '../../src/exchange/gateway.ts'
 import type { CallRecord } from '../../src/exchange/record.ts'
@@ -47,10 +47,7 @@ export interface TestOptions {
   readonly keyring?: Keyring
 }
 
-const schema = JSON.parse(
-  readFileSync(new URL('../../../schemas/gateway.schema.json', import.meta.url), 'utf8')
-) as Record<string, unknown>
-const validate = new Ajv({ useDefaults: true, strict: false, allErrors: true }).compile<GatewayConfig>(schema)
+const validate = new Ajv({ useDefaults: true, strict: false, allErrors: true }).compile<GatewayConfig>(SCHEMA)
 
 /** A gateway on a real socket of this machine, configured without files. */
 export async function testGateway(config: PartialConfig, options: TestOptions = {}): Promise<TestGateway> {
