@@ -1,9 +1,11 @@
 import type { LiteLLMReport } from '../config/litellm/report.ts'
 import { isLlmrc, llmrcSources } from '../config/llmrc.ts'
+import type { LoadedConfig } from '../config/load.ts'
 import { findConfig, type Where } from './find-config.ts'
 import { offline } from './offline.ts'
 import { colors, count, EXIT, fail, print, printJson, table } from './output.ts'
 import { nameOf, shorter, tell } from './prepare.ts'
+import { workspaceFile } from './workspaces.ts'
 
 /** Says all that is wrong with a file, and what it would serve. */
 export async function check(file: string | undefined, flags: Where & { json?: boolean }): Promise<number> {
@@ -22,7 +24,7 @@ export async function check(file: string | undefined, flags: Where & { json?: bo
     return EXIT.failed
   }
   const { loaded, runtime } = prepared
-  const warnings = [...runtime.warnings, ...prepared.warnings]
+  const warnings = [...runtime.warnings, ...prepared.warnings, ...(await checkWorkspaces(loaded))]
   const read = isLlmrc(loaded.file) ? llmrcSources(loaded.file, process.env) : undefined
   const served = runtime.routes.routes().map(route => ({ model: route.name, targets: route.targets.map(nameOf) }))
   if (json) {
@@ -60,6 +62,17 @@ export async function check(file: string | undefined, flags: Where & { json?: bo
       )
     )
   return EXIT.done
+}
+
+/** They are no part of the file: what is wrong with one stops that one alone. */
+async function checkWorkspaces({ config, file }: LoadedConfig): Promise<string[]> {
+  const told = Object.entries(config.workspaces).map(async ([name, place]) => {
+    const found = workspaceFile(file, place, process.env)
+    if (typeof found === 'string') return [`workspace ${name}: ${found}`]
+    const prepared = await offline(found.file)
+    return 'loaded' in prepared ? [] : tell(prepared.problems).map(line => `workspace ${name}: ${line}`)
+  })
+  return (await Promise.all(told)).flat()
 }
 
 /** How LiteLLM's file was understood. What is not supported has been told as a warning. */

@@ -12,6 +12,8 @@ export interface LogOptions {
   readonly terminal: boolean
   /** Whatever the file says. */
   readonly json?: boolean
+  /** Whose lines these are, when several write to one place. */
+  readonly workspace?: string
   readonly secrets: Secrets
 }
 
@@ -30,7 +32,8 @@ export class Logs {
     this.#options = options
     this.#gathering = new Gathering(options.destination)
     const stream = { write: (line: string) => this.#put(line) }
-    this.#pino = pino({ base: null, formatters: { level: label => ({ level: label }) } }, stream)
+    const base = options.workspace === undefined ? null : { workspace: options.workspace }
+    this.#pino = pino({ base, formatters: { level: label => ({ level: label }) } }, stream)
   }
 
   static async open(settings: LogSettings, options: LogOptions): Promise<Logs> {
@@ -60,13 +63,19 @@ export class Logs {
     lines: readonly string[] = []
   ): void {
     const clean = lines.map(line => this.#options.secrets.redact(line))
+    const { workspace } = this.#options
     if (this.#style === undefined) this.#pino[level]({ ...fields, ...(clean.length > 0 && { lines: clean }) }, message)
-    else this.#pino[level](fields, [message, ...clean.map(line => `    ${line}`)].join('\n'))
+    else {
+      const told = workspace === undefined ? message : `${workspace}: ${message}`
+      this.#pino[level](fields, [told, ...clean.map(line => `    ${line}`)].join('\n'))
+    }
     if (level === 'error' || level === 'fatal') this.#gathering.flushSync()
   }
 
   /** One request, once it is settled. */
-  call(record: CallRecord, cause: unknown): void {
+  call(settled: CallRecord, cause: unknown): void {
+    const { workspace } = this.#options
+    const record = workspace === undefined ? settled : { ...settled, endpoint: `/w/${workspace}${settled.endpoint}` }
     const level = levelOf(record)
     if ((pino.levels.values[level] ?? 0) < this.#least) return
     const more = record.failure === undefined ? NOTHING : this.#reasons(record, cause)

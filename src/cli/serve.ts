@@ -1,14 +1,12 @@
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { describeChanges } from '../config/changes.ts'
-import { watchConfig } from '../config/watch.ts'
+import type { LogSettings } from '../config/generated/types.ts'
 import { createDemo } from '../demo/demo.ts'
 import { Gateway } from '../exchange/gateway.ts'
-import { hooksFolder } from '../hooks/files.ts'
 import type { Log } from '../hooks/hook.ts'
 import { Shelf } from '../hooks/shelf.ts'
 import { Keyring } from '../keys/keyring.ts'
-import { birthOf } from '../lib/process-birth.ts'
 import { Metrics } from '../metrics/metrics.ts'
 import { HealthBook } from '../routing/health.ts'
 import type { Controls, ReloadOutcome } from '../server/admin.ts'
@@ -17,14 +15,16 @@ import { Pools } from '../upstream/pools.ts'
 import { keepBooks } from './books.ts'
 import { CannotStart } from './cannot-start.ts'
 import { type LogDestination, standardOutput } from './gather.ts'
-import { listen } from './listen.ts'
+import { leavePidFile } from './leave-pid-file.ts'
+import { type Listening, listen } from './listen.ts'
 import { Logs } from './logs.ts'
-import { identify, type PidRecord, readPidFile, writePidFile } from './pid-file.ts'
 import { type Overrides, type Prepared, prepare, type Refused, shorter, tell } from './prepare.ts'
 import { Reloader, warningsOf } from './reload.ts'
 import { Secrets } from './secrets.ts'
 import { shutDown } from './shut-down.ts'
 import { Tracing } from './tracing.ts'
+import { watchFiles } from './watch-files.ts'
+import { workspacesOf } from './workspaces.ts'
 
 export interface StartOptions {
   /** gateway.yaml, or LiteLLM's config.yaml. */
@@ -39,6 +39,8 @@ export interface StartOptions {
   readonly json?: boolean
   /** The folder in which `.sluice` lies, when it is not the file's own. */
   readonly home?: string
+  /** Its name, when it answers behind the port of another and does not listen. */
+  readonly workspace?: string
 }
 
 export interface RunningGateway {
@@ -54,8 +56,6 @@ export interface RunningGateway {
   /** Ends in order: no new requests, those under way finish or are told. Says how many are left. */
   stop(progress?: (left: number) => void): Promise<void>
 }
-
-const POLL = 500
 
 type Told = Parameters<Logs['event']>
 
@@ -73,13 +73,8 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   const { file, env, overrides = {} } = options
   const pools = new Pools()
   const metrics = new Metrics()
-  const environment = {
-    variables: env,
-    metrics,
-    wireTo: (origin: string) => pools.wire(origin),
-    demo: createDemo(),
-    health: new HealthBook()
-  }
+  const wireTo = (origin: string) => pools.wire(origin)
+  const environment = { variables: env, metrics, wireTo, demo: createDemo(), health: new HealthBook() }
   const told: Told[] = []
   let logs: Logs | undefined
   // What hooks say while they are set up waits for the log, which the same file configures.
@@ -87,19 +82,10 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   const shelf = new Shelf({ log, metrics })
   const prepared = await prepare(file, { ...environment, generation: 1 }, overrides, shelf)
   const secrets = new Secrets()
-  if (!('loaded' in prepared))
-    throw new CannotStart([
-      ...tell(prepared.problems),
-      `${shorter(file)} is not in order; \`sluice check\` looks at it again.`
-    ])
+  if (!('loaded' in prepared)) throw refusal(prepared, file)
   const { loaded, runtime } = prepared
   secrets.learn(loaded.config, env)
-  const opened = await Logs.open(loaded.config.server.logs, {
-    destination: options.log ?? standardOutput(),
-    terminal: options.terminal === true,
-    json: options.json === true,
-    secrets
-  })
+  const opened = await openLogs(options, loaded.config.server.logs, secrets)
   logs = opened
   for (const line of told) opened.event(...line)
   const gateway = new Gateway(runtime, metrics, (record, cause) => opened.call(record, cause))
@@ -124,21 +110,17 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     },
     prepared
   )
-  const watcher = watchConfig({
-    files: () => [...watched.files, ...shelf.watched],
-    globs: () => watched.globs,
-    directories: () => [hooksFolder(file)],
-    // The swap of a ConfigMap makes no event here: this is what sees it within the second that was promised.
-    pollMs: POLL,
-    onChange: async () => void (await reloader.reload('file')),
-    onError: error =>
-      opened.event('warn', 'a folder cannot be watched; its files are looked at every two seconds', {}, [String(error)])
-  })
+  const watcher = watchFiles(
+    file,
+    () => ({ ...watched, files: [...watched.files, ...shelf.watched] }),
+    reloader,
+    opened
+  )
   const dataDir = dataDirOf(options, prepared)
   const keyring = keyringOf(options, prepared, dataDir, opened)
-  const app = createApp(gateway, controlsOf(reloader, opened), keyring)
-  const { host, port } = runtime.config.server
-  const listening = await listen(app, host, port, dataDir).catch(async (error: unknown) => {
+  const workspaces = workspacesOf(options, gateway, opened, startGateway)
+  const app = createApp(gateway, controlsOf(reloader, opened), keyring, workspaces && (name => workspaces.find(name)))
+  const listening = await openDoor(app, options, gateway, dataDir).catch(async (error: unknown) => {
     await Promise.all([watcher.close(), app.close(), pools.close()])
     throw error
   })
@@ -146,24 +128,53 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   // A database of our own takes seconds to be made, and nobody waits for it who does not ask with a key.
   if (runtime.masterKey !== undefined) keyring.wake()
   for (const warning of warningsOf(prepared)) opened.event('warn', warning)
-  const record = await leavePidFile(dataDir, listening, file, opened)
+  const record = workspaces && (await leavePidFile(dataDir, listening, file, opened))
+  const started = { app, gateway, logs: opened, dataDir }
   let stopping: Promise<void> | undefined
   return {
     ...listening,
-    gateway,
-    app,
-    logs: opened,
-    dataDir,
-    blame: error => shelf.behind(error),
-    reload: (reason = 'call') => reloader.reload(reason),
+    ...started,
+    blame: error => shelf.behind(error) ?? workspaces?.blame(error),
+    reload: (reason = 'call') => {
+      void workspaces?.reload(reason)
+      return reloader.reload(reason)
+    },
     stop: progress => {
-      stopping ??= shutDown(
-        { app, gateway, pools, logs: opened, reloader, watcher, record, dataDir, shelf, books, keyring, tracing },
-        progress
-      )
+      const parts = { ...started, pools, reloader, watcher, record, shelf, books, keyring, tracing, workspaces }
+      stopping ??= shutDown(parts, progress)
       return stopping
     }
   }
+}
+
+function refusal({ problems }: Refused, file: string): CannotStart {
+  return new CannotStart([...tell(problems), `${shorter(file)} is not in order; \`sluice check\` looks at it again.`])
+}
+
+function openLogs(
+  { log, terminal, json, workspace }: StartOptions,
+  said: LogSettings,
+  secrets: Secrets
+): Promise<Logs> {
+  return Logs.open(said, {
+    destination: log ?? standardOutput(),
+    terminal: terminal === true,
+    json: json === true,
+    secrets,
+    ...(workspace !== undefined && { workspace })
+  })
+}
+
+async function openDoor(
+  app: FastifyInstance,
+  options: StartOptions,
+  { runtime }: Gateway,
+  dataDir: string
+): Promise<Listening> {
+  const { host, port } = runtime.config.server
+  if (options.workspace === undefined) return listen(app, host, port, dataDir)
+  await app.ready()
+  return { url: `/w/${options.workspace}`, port: 0 }
 }
 
 function controlsOf(reloader: Reloader, logs: Logs): Controls {
@@ -185,36 +196,4 @@ function keyringOf({ env }: StartOptions, { loaded }: Prepared, dataDir: string,
 function dataDirOf({ home, env }: StartOptions, { loaded }: Prepared): string {
   if (home === undefined || env['SLUICE_DATA_DIR']) return loaded.dataDir
   return join(home, '.sluice')
-}
-
-async function leavePidFile(
-  dataDir: string,
-  listening: { url: string; port: number },
-  file: string,
-  logs: Logs
-): Promise<PidRecord | undefined> {
-  const before = readPidFile(dataDir)
-  if (before !== undefined && before.pid !== process.pid && (await identify(before)) !== 'gone') {
-    logs.event(
-      'warn',
-      `${shorter(dataDir)} belongs to the gateway at ${before.url} (pid ${before.pid}); \`sluice stop\` ends that one, not this`
-    )
-    return undefined
-  }
-  const born = birthOf(process.pid)
-  const record: PidRecord = {
-    pid: process.pid,
-    url: listening.url,
-    port: listening.port,
-    startedAt: Date.now(),
-    ...(born !== undefined && { born }),
-    config: file
-  }
-  const problem = writePidFile(dataDir, record)
-  if (problem === undefined) return record
-  logs.event(
-    'warn',
-    `${shorter(dataDir)} cannot be written (${problem}): \`sluice status\` and \`sluice stop\` will not find this gateway`
-  )
-  return undefined
 }

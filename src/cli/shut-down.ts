@@ -11,6 +11,7 @@ import { count } from './output.ts'
 import { type PidRecord, removePidFile, writePidFile } from './pid-file.ts'
 import type { Reloader } from './reload.ts'
 import type { Tracing } from './tracing.ts'
+import type { Workspaces } from './workspaces.ts'
 
 export interface Parts {
   readonly app: FastifyInstance
@@ -25,6 +26,7 @@ export interface Parts {
   readonly books: Books
   readonly keyring: Keyring
   readonly tracing: Tracing
+  readonly workspaces: Workspaces | undefined
 }
 
 /** What was answered has to reach its reader; one that reads no more is not waited for. */
@@ -32,7 +34,8 @@ const LAST_BYTES = 2000
 
 /** Ends a gateway in order: ears first, then mouths, then hands. */
 export async function shutDown(parts: Parts, progress: (left: number) => void = () => undefined): Promise<void> {
-  const { app, gateway, pools, logs, reloader, watcher, record, dataDir, shelf, books, keyring, tracing } = parts
+  const { app, gateway, pools, logs, reloader, watcher, record, dataDir, shelf, books, keyring, tracing, workspaces } =
+    parts
   const { drain } = gateway.runtime
   gateway.draining = true
   reloader.close()
@@ -49,7 +52,9 @@ export async function shutDown(parts: Parts, progress: (left: number) => void = 
   }
   tellProgress()
   const ticking = setInterval(tellProgress, 1000)
-  await gateway.drain(drain, new Failure('unavailable', 'The gateway is shutting down.', { retryAfter: 5 }))
+  const failure = new Failure('unavailable', 'The gateway is shutting down.', { retryAfter: 5 })
+  // What workspaces answer goes out by connections of this server.
+  await Promise.all([workspaces?.close(), gateway.drain(drain, failure)])
   clearInterval(ticking)
   const late = setTimeout(() => app.server.closeAllConnections(), LAST_BYTES)
   // An upgraded connection is nobody's list, and would be waited for.

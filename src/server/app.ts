@@ -13,11 +13,17 @@ import { observeRoutes } from './observe.ts'
 import { openApiRoutes } from './openapi.ts'
 import { passthroughRoutes } from './passthrough/routes.ts'
 import { sendFailure } from './reply.ts'
+import { type FindWorkspace, serveWorkspaces } from './workspaces.ts'
 
 const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 
-/** The gateway's HTTP side. It does not listen, so tests may inject. */
-export function createApp(gateway: Gateway, controls: Controls, keyring?: Keyring): FastifyInstance {
+/** The gateway's HTTP side. It does not listen, so tests may inject. `find`: other apps that answer behind the same port. */
+export function createApp(
+  gateway: Gateway,
+  controls: Controls,
+  keyring?: Keyring,
+  find?: FindWorkspace
+): FastifyInstance {
   const doors = new Doors(gateway, keyring)
   const app = Fastify({
     // One line a request is written when it is settled; Fastify's own two would double it.
@@ -32,6 +38,7 @@ export function createApp(gateway: Gateway, controls: Controls, keyring?: Keyrin
     forceCloseConnections: 'idle'
   })
   app.decorateRequest('admitted', undefined)
+  if (find !== undefined) serveWorkspaces(app, find)
   // Model and provider routes read bodies their own way. Nothing else looks at one, so it is neither held nor parsed.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_, payload, done) => {

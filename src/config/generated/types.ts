@@ -66,6 +66,12 @@ export interface GatewayConfig {
     [k: string]: PassthroughEntry
   }
   /**
+   * Name → folder (or file) that this process serves too, below /w/NAME or with the header `x-workspace: NAME`: by its own gateway.yaml, with its own keys, limits and data. Opened when it is first asked for; where it listens is not read.
+   */
+  workspaces: {
+    [k: string]: string
+  }
+  /**
    * Other files to read, relative to this one; `*` in a file's name stands for any characters. Lists are joined, maps are merged.
    */
   include: string[]
