@@ -4,12 +4,14 @@ import t from 'tap'
 import type { ChatAnswer } from '../src/chat/answer.ts'
 import type { Block } from '../src/chat/block.ts'
 import type { Citation } from '../src/chat/citation.ts'
+import type { ChatEvent } from '../src/chat/events.ts'
 import { Failure } from '../src/chat/failure.ts'
 import type { ChatRequest } from '../src/chat/request.ts'
 import { citing } from '../src/dialects/citing.ts'
 import type { Flavour } from '../src/dialects/dialect.ts'
 import { Dropped } from '../src/dialects/dropped.ts'
 import { exactJson, exactObject, parseExact } from '../src/dialects/exact.ts'
+import { Translation, type TranslationSettings } from '../src/relay/translate.ts'
 import { plain, read } from './support/cases.ts'
 import { CASES, CONTEXT, call, chunk, ended, events, frames, NAMES, stream, translator } from './support/translate.ts'
 
@@ -235,6 +237,82 @@ t.test('tokens of a refusal stay its, and those of no text at all are kept', asy
     '[DONE]'
   )
   t.match(stream(openai, events(openai, sse)), /"logprobs":\{"content":\[\{"token":"Yes"/, 'streamed too')
+})
+
+// Hooks and quirks, between the upstream and the client.
+
+const OPENAI = translator('openai-chat')
+const PROBABLE = [
+  { token: 'se', logprob: -0.1 },
+  { token: 'cret', logprob: -0.2 }
+]
+const ANNOTATED = {
+  choices: [
+    {
+      index: 0,
+      message: { role: 'assistant', content: 'secret', annotations: [{ type: 'url_citation', url_citation: TOWER }] },
+      logprobs: { content: PROBABLE, refusal: null },
+      finish_reason: 'stop'
+    }
+  ]
+}
+
+function between(settings: Partial<TranslationSettings>): [translation: Translation, dropped: Dropped] {
+  const dropped = new Dropped('openai-chat', 'answer')
+  const context = { ...CONTEXT, dropped }
+  const translation = new Translation({
+    client: OPENAI,
+    upstream: OPENAI,
+    chat: cited([]),
+    context,
+    stages: [],
+    encoder: OPENAI.encodeStream(context),
+    streamType: 'text/event-stream',
+    review: undefined,
+    keep: undefined,
+    ...settings
+  })
+  return [translation, dropped]
+}
+
+const reword = (event: ChatEvent): ChatEvent => (event.type === 'block-delta' ? { ...event, text: '***' } : event)
+const forget = (event: ChatEvent): ChatEvent[] => (event.type === 'block-extra' ? [] : [event])
+
+t.test('tokens do not tell what a text was before somebody changed it', async t => {
+  const stage = { push: (event: ChatEvent) => [reword(event)] }
+  const review = (answer: ChatAnswer): ChatAnswer => ({
+    ...answer,
+    blocks: answer.blocks.map(block => (block.type === 'text' ? { ...block, text: '***' } : block))
+  })
+  const sse = frames(
+    chunk({ content: 'secret' }, { logprobs: { content: PROBABLE, refusal: null } }),
+    ended('stop'),
+    '[DONE]'
+  )
+  for (const settings of [{ stages: [stage] }, { review }]) {
+    const [translation, dropped] = between(settings)
+    const answer = String(await translation.answer(Buffer.from(JSON.stringify(ANNOTATED))))
+    t.match(answer, '"content":"***"')
+    t.notMatch(answer, /cret/)
+    t.same(dropped.list(), ['answer.logprobs'])
+  }
+  const [translation, dropped] = between({ stages: [stage], chat: { ...cited([]), stream: true } })
+  const said = translation.push(Buffer.from(sse)).text
+  t.match(said, '***')
+  t.notMatch(said, /cret/)
+  t.same(dropped.list(), ['answer.logprobs'])
+})
+
+t.test('what stages leave alone arrives, and what they lose is declared', async t => {
+  const whole = Buffer.from(JSON.stringify(ANNOTATED))
+  const [untouched, none] = between({ stages: [{ push: event => [event] }], review: answer => answer })
+  t.match(JSON.parse(String(await untouched.answer(whole))), {
+    choices: [{ message: { annotations: [{ url_citation: TOWER }] }, logprobs: { content: PROBABLE } }]
+  })
+  t.same(none.list(), [])
+  const [forgetful, some] = between({ stages: [{ push: forget }] })
+  await forgetful.answer(whole)
+  t.same(some.list(), ['answer.citations'])
 })
 
 // Numbers.

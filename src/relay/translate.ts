@@ -18,6 +18,7 @@ import type {
 } from '../dialects/dialect.ts'
 import { exactJson, parseExact } from '../dialects/exact.ts'
 import { SseReader } from '../lib/sse.ts'
+import { blockWithOwnTokens, lessIn, withOwnTokens } from './own-tokens.ts'
 import type { Translated, WayBack } from './way-back.ts'
 
 /** Sees each event of an answer on its way to the client, and may make others of it. */
@@ -141,7 +142,14 @@ export class Translation implements WayBack {
       return answer
     }
     this.#settings.keep?.(answer)
-    return Buffer.from(exactJson(this.#encodeAnswer(answer)))
+    const told = this.#settings.review === undefined ? answer : this.#reworded(answer)
+    return Buffer.from(exactJson(this.#encodeAnswer(told)))
+  }
+
+  #reworded(answer: ChatAnswer): ChatAnswer {
+    const blocks = answer.blocks.map(blockWithOwnTokens)
+    if (blocks.some((block, at) => block !== answer.blocks[at])) this.#settings.context.dropped?.add('logprobs')
+    return { ...answer, blocks }
   }
 
   #encodeAnswer(answer: ChatAnswer): Record<string, unknown> {
@@ -149,9 +157,13 @@ export class Translation implements WayBack {
   }
 
   #pass(events: readonly ChatEvent[]): readonly ChatEvent[] {
+    const { stages, context } = this.#settings
+    if (stages.length === 0) return events
     let passed = events
-    for (const stage of this.#settings.stages) passed = passed.flatMap(event => stage.push(event))
-    return passed
+    for (const stage of stages) passed = passed.flatMap(event => stage.push(event))
+    const told = passed.map(withOwnTokens)
+    for (const what of lessIn(told, events)) context.dropped?.add(what)
+    return told
   }
 
   #say(events: readonly ChatEvent[]): Translated {
