@@ -12,7 +12,7 @@ const SSE = { 'content-type': 'text/event-stream' }
 /** A gateway before an upstream that gives these answers: objects whole, texts as streams. */
 async function before(
   t: Test,
-  entry: Partial<Entry>,
+  entry: Partial<Entry> | readonly Partial<Entry>[],
   ...answers: (object | string)[]
 ): Promise<{ readonly gateway: TestGateway; readonly upstream: Upstream }> {
   const upstream = await recordedUpstream(
@@ -21,9 +21,12 @@ async function before(
       return { headers: isStream ? SSE : JSON_HEADERS, chunks: [isStream ? answer : JSON.stringify(answer)] }
     })
   )
-  const api_base = entry.provider === 'anthropic' ? upstream.url : `${upstream.url}/v1`
+  const entries: readonly Partial<Entry>[] = Array.isArray(entry) ? entry : [entry]
   const gateway = await testGateway({
-    model_list: [{ model_name: 'm', model: 'far', api_base, api_key: 'k', ...entry } as Entry]
+    model_list: entries.map(more => {
+      const api_base = more.provider === 'anthropic' ? upstream.url : `${upstream.url}/v1`
+      return { model_name: 'm', model: 'far', api_base, api_key: 'k', ...more } as Entry
+    })
   })
   t.teardown(async () => {
     if (gateway.bugs[0] !== undefined) throw gateway.bugs[0]
@@ -103,6 +106,27 @@ t.test('an entry that says `drop` has it counted alone', async t => {
   t.equal(answer.headers['x-gateway-dropped'], undefined)
   t.same(gateway.records.at(-1)?.dropped, [])
   t.match((await get(`${gateway.url}/metrics`)).text, /field="answer\.logprobs"\} 1\n/)
+})
+
+t.test('what an earlier target’s answer lost is nothing to that of the next', async t => {
+  const gone = frames({ id: 'c1', choices: [{ index: 1, delta: { content: 'No' } }] })
+  const passed = {
+    candidates: [{ content: { parts: [{ text: 'Yes' }], role: 'model' }, finishReason: 'STOP', index: 0 }]
+  }
+  const { gateway, upstream } = await before(
+    t,
+    [
+      { provider: 'openai', dialect: 'openai-chat', order: 1 },
+      { provider: 'gemini', order: 2 }
+    ],
+    gone,
+    frames(passed)
+  )
+  const contents = [{ role: 'user', parts: [{ text: 'hi' }] }]
+  const answer = await post(`${gateway.url}/v1beta/models/m:streamGenerateContent?alt=sse`, { contents })
+  t.match(answer.text, /"Yes"/)
+  t.equal(upstream.requests.length, 2)
+  t.same(gateway.records.at(-1)?.dropped, [])
 })
 
 t.test('an answer that passes has lost nothing', async t => {

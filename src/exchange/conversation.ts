@@ -63,6 +63,12 @@ export class Conversation {
     return this.#dropped.list()
   }
 
+  /** Another attempt begins: what an earlier one has lost is forgotten with it. */
+  begin(hooked: HookedAttempt | undefined): void {
+    this.hooked = hooked
+    if (!this.#hasSpoken) this.#dropped = new Dropped(this.#inbound.dialect, 'answer')
+  }
+
   /** For a sign of life; undefined when the request cannot be read. */
   speak(): StreamEncoder | undefined {
     const { chat } = this

@@ -96,7 +96,7 @@ export class Preparation {
 
   /** The only place that chooses between passing and translating. */
   for(target: Target, model: string, hooked?: HookedAttempt): Prepared | Known | Failure {
-    if (this.#conversation !== undefined) this.#conversation.hooked = hooked
+    this.#conversation?.begin(hooked)
     const { dialect, operation } = this.#inbound
     const surface = surfaceFor(target, dialect)
     if (surface !== undefined && !this.#needsHub(target, hooked)) return this.#passed(target, surface, model, hooked)
