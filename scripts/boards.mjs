@@ -6,12 +6,15 @@ const TARGET = 'target=~"$target"'
 const REQUESTS = `gateway_requests_total{${CALLS}}`
 const FAILED = `gateway_requests_total{${CALLS}, status="5xx"}`
 const COST = `gateway_cost_usd_total{${CALLS}}`
+const CACHE = events => `gateway_hook_events_total{hook="cache", event=~"${events}"}`
 const DURATION = 'gen_ai_client_operation_duration_seconds'
 const FIRST_TOKEN = 'gen_ai_server_time_to_first_token_seconds'
 const PER_TOKEN = 'gen_ai_server_time_per_output_token_seconds'
 const TOKENS = 'gen_ai_client_token_usage'
 
 const rate = series => `rate(${series}[$__rate_interval])`
+const MONTH = 30 * 24 * 3600
+const overRange = series => `sum(rate(${series}[$__range]))`
 const increase = series => `increase(${series}[$__range])`
 const sum = (expression, ...by) =>
   by.length === 0 ? `sum(${expression})` : `sum by (${by.join(', ')}) (${expression})`
@@ -275,6 +278,13 @@ export const BOARDS = [
           'currencyUSD',
           `${sum(increase('gateway_savings_usd_total'))} or vector(0)`
         ),
+        stat('A month like this', 'USD, at the pace of this time.', 'currencyUSD', `${MONTH} * ${overRange(COST)}`),
+        stat(
+          'Without savings',
+          'USD a month, had neither a cache nor this machine answered anything.',
+          'currencyUSD',
+          `${MONTH} * (${overRange(COST)} + (${overRange('gateway_savings_usd_total')} or vector(0)))`
+        ),
         stat(
           'Not in the database',
           'Calls whose cost lies on the gateways’ disks; many of them mean that the database is away.',
@@ -342,6 +352,10 @@ export const BOARDS = [
         ])
       ],
       [
+        graph('Cache hits', 'Share of the requests that the cache was asked for.', 'percentunit', [
+          { expr: ratio(CACHE('hit'), CACHE('hit|miss|coalesced')), legend: 'hits' },
+          { expr: ratio(CACHE('coalesced'), CACHE('hit|miss|coalesced')), legend: 'waited for the same request' }
+        ]),
         graph('Counted by hooks', 'What hooks count themselves.', 'ops', [
           { expr: sum(rate('gateway_hook_events_total'), 'hook', 'event'), legend: '{{hook}} {{event}}' }
         ]),
