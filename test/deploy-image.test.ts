@@ -9,8 +9,9 @@ import { validate } from 'dockerfile-utils'
 import t from 'tap'
 import { parse } from 'yaml'
 import { testGateway } from './support/app.ts'
-import { get } from './support/ask.ts'
+import { get, post, smallest } from './support/ask.ts'
 import { run, start, temporaryFolder } from './support/process.ts'
+import { postgresService, redisService } from './support/services.ts'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -54,6 +55,8 @@ function variablesOfCode(): Set<string> {
   const text = files.map(name => read(join('src', name))).join('\n')
   return new Set([...text.matchAll(/(?:env|variables)\['([A-Z_]+)'\]/g)].map(([, name = '']) => name))
 }
+
+t.setTimeout(120_000)
 
 t.test('the image copies what there is, and runs the build as nobody', async t => {
   for (const rest of said('COPY')) {
@@ -132,20 +135,31 @@ t.test('compose knows no password, and gives the gateway nothing that it does no
   const known = variablesOfCode()
   const config = read('deploy/gateway/gateway.yaml')
   for (const name of Object.keys(compose.services['gateway']?.environment ?? {}))
-    t.ok(known.has(name) || config.includes(`\${${name}}`), name)
+    t.ok(known.has(name) || new RegExp(`\\$\\{${name}(:-)?\\}`).test(config), name)
   for (const [name, { environment = {} }] of services)
     for (const [variable, value] of Object.entries(environment))
       if (/PASSWORD|KEY|SECRET/.test(variable)) t.match(value, /^\$\{[A-Z_]+:\?[^}]+\}$/, `${name}: ${variable}`)
-  // A store that the gateway refuses to use is not started for it.
+  // What the configuration says is what the code does.
   const { properties } = JSON.parse(read('schemas/gateway.schema.json')) as Schema
-  for (const [service, key] of [
-    ['postgres', 'database_url'],
-    ['redis', 'redis_url']
-  ] as const) {
-    const refused = properties.store.properties[key]?.['x-not-enforced'] !== undefined
-    if (refused) t.same(compose.services[service]?.profiles, ['store'], service)
-    if (refused) t.notMatch(config, key)
-  }
+  for (const [key, given] of Object.entries(properties.store.properties))
+    if (config.includes(key)) t.equal(given['x-not-enforced'], undefined, key)
+})
+
+t.test('what the gateway of compose needs is there before it, under the address that it is told', async t => {
+  const { gateway, postgres, jaeger } = compose.services
+  t.same(Object.keys(gateway?.depends_on ?? {}).sort(), ['postgres', 'redis'])
+  for (const name of ['postgres', 'redis']) t.equal(compose.services[name]?.profiles, undefined, name)
+  const { DATABASE_URL = '', REDIS_URL = '' } = gateway?.environment ?? {}
+  const password = postgres?.environment?.['POSTGRES_PASSWORD'] ?? ''
+  t.ok(DATABASE_URL.includes(`:${password}@`))
+  const address = new URL(DATABASE_URL.replace(password, 'password'))
+  t.equal(address.username, postgres?.environment?.['POSTGRES_USER'])
+  t.equal(address.pathname, `/${postgres?.environment?.['POSTGRES_DB']}`)
+  t.equal(address.host, 'postgres:5432')
+  t.equal(new URL(REDIS_URL).host, 'redis:6379')
+  t.same(jaeger?.profiles, ['tracing'])
+  t.match(read('docker-compose.yml'), 'http://jaeger:4318')
+  t.match(read('deploy/grafana/provisioning/datasources/traces.yml'), 'http://jaeger:16686')
 })
 
 t.test('setup --docker writes what compose asks for, once, for its owner alone', async t => {
@@ -160,9 +174,9 @@ t.test('setup --docker writes what compose asks for, once, for its owner alone',
   t.equal(statSync(join(folder.path, '.env')).mode & 0o777, 0o600)
   t.match(
     first,
-    /^GRAFANA_ADMIN_PASSWORD=mine\n# a remark\nSLUICE_MASTER_KEY=sk-[\w-]{32}\nPOSTGRES_PASSWORD=[\w-]{32}\n$/
+    /^GRAFANA_ADMIN_PASSWORD=mine\n# a remark\nSLUICE_MASTER_KEY=sk-[\w-]{32}\nPOSTGRES_PASSWORD=[\w-]{32}\nSLUICE_KEY_PEPPER=[\w-]{32}\n$/
   )
-  const asked = [...read('docker-compose.yml').matchAll(/\$\{([A-Z_]+)/g)].map(([, name = '']) => name)
+  const asked = [...read('docker-compose.yml').matchAll(/\$\{([A-Z_]+):\?/g)].map(([, name = '']) => name)
   const given = [...first.matchAll(/^([A-Z_]+)=/gm)].map(([, name = '']) => name)
   t.same([...new Set(asked)].sort(), given.sort())
   const again = JSON.parse((await run(['setup', '--docker', '--json'], options)).stdout) as { written: string[] }
@@ -195,4 +209,41 @@ t.test('the gateway starts with the configuration of compose, and needs its key'
   t.equal((await get(`${gateway.url}/metrics`)).status, 200)
   gateway.child.kill('SIGTERM')
   t.equal((await gateway.ended).code, 0)
+})
+
+t.test('with the servers of compose, the gateway keeps keys and limits in them', async t => {
+  const [databases, redis] = await Promise.all([postgresService(), redisService()])
+  const folder = temporaryFolder()
+  t.teardown(async () => {
+    folder.remove()
+    await Promise.all([databases?.remove(), redis?.stop()])
+  })
+  if (databases === undefined || redis === undefined) return t.plan(0, 'PostgreSQL or Redis is not installed here')
+  const env = {
+    SLUICE_DATA_DIR: join(folder.path, 'data'),
+    SLUICE_MASTER_KEY: 'sk-test',
+    SLUICE_KEY_PEPPER: 'pepper',
+    DATABASE_URL: await databases.createDatabase(),
+    REDIS_URL: redis.url
+  }
+  const file = join(root, 'deploy/gateway/gateway.yaml')
+  const first = await start(['--config', file], { cwd: folder.path, env })
+  await first.until(/keys are on/)
+  const headers = { authorization: 'Bearer sk-test' }
+  const made = await post(`${first.url}/key/generate`, { rpm_limit: 1 }, headers)
+  t.equal(made.status, 200, made.text)
+  const key = { authorization: `Bearer ${made.json?.['key']}` }
+  const [path, body] = smallest('openai-chat', 'demo')
+  t.equal((await post(first.url + path, body, key)).status, 200)
+  // Another replica has its own folder, and the same key and limit.
+  const second = await start(['--config', file], {
+    cwd: folder.path,
+    env: { ...env, SLUICE_DATA_DIR: join(folder.path, 'other') }
+  })
+  await second.until(/keys are on/)
+  t.equal((await post(second.url + path, body, key)).status, 429)
+  for (const { child, ended } of [first, second]) {
+    child.kill('SIGTERM')
+    t.equal((await ended).code, 0)
+  }
 })

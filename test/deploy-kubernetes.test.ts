@@ -199,7 +199,12 @@ t.test('the configuration is in order, and its secrets are those of the docs', a
   const file = place.write('gateway.yaml', config)
   const variables = [...config.matchAll(/^[^#\n]*\$\{([A-Z_]+)\}/gm)].map(([, name = '']) => name)
   t.ok(variables.includes('SLUICE_MASTER_KEY'))
-  const env = Object.fromEntries(variables.map(name => [name, 'sk-test']))
+  const values: Readonly<Record<string, string>> = {
+    DATABASE_URL: 'postgres://sluice@postgres:5432/sluice',
+    REDIS_URL: 'redis://redis:6379'
+  }
+  const env = Object.fromEntries(variables.map(name => [name, values[name] ?? 'sk-test']))
   t.match(await run(['check', file], { cwd: place.path, env }), { code: 0 })
-  for (const name of variables) t.match(read('docs/kubernetes.md'), `--from-literal=${name}=`, name)
+  for (const name of [...variables, 'SLUICE_KEY_PEPPER'])
+    t.match(read('docs/kubernetes.md'), `--from-literal=${name}=`, name)
 })

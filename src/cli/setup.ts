@@ -21,7 +21,8 @@ export interface SetupFlags {
 const SECRETS: Readonly<Record<string, () => string>> = {
   SLUICE_MASTER_KEY: () => `sk-${random()}`,
   GRAFANA_ADMIN_PASSWORD: random,
-  POSTGRES_PASSWORD: random
+  POSTGRES_PASSWORD: random,
+  SLUICE_KEY_PEPPER: random
 }
 
 /** Writes a first gateway.yaml for what is found on this machine, or what docker compose needs. What is there already stays. */
