@@ -176,11 +176,28 @@ t.test('text that is not YAML is told at its place', async t => {
   t.match(linesOf('? [a]\n: b\n')[0], /error a key must be a text/)
 })
 
-t.test('what nothing enforces is refused where it is used', async t => {
-  for (const [name, text] of [['database_url', 'store: {database_url: "postgres://db/x"}\n']] as const) {
-    t.match(problemsOf(text)[0], { severity: 'error', message: new RegExp(`^nothing enforces .*\`${name}\``) }, name)
-  }
-  t.same(linesOf(`${ONE}hooks: []\nstore: {redis_url: ""}\n`), [])
+t.test('keys that are declared can be told apart, and somebody looks at them', async t => {
+  const hash = 'ab'.repeat(32)
+  const keysOf = (keys: object[], more = 'auth: {master_key: "${KEY:-sk-master}"}\n') =>
+    linesOf(`${ONE}${more}keys: ${JSON.stringify(keys)}\n`)
+  t.same(
+    keysOf([{ alias: 'a', hash, models: ['demo'], max_budget: 1, budget_duration: '1d', expires: '2027-01-31' }]),
+    []
+  )
+  t.match(keysOf([{ alias: 'a', hash }], ''), [/keys: nobody is asked for a key here/])
+  t.match(keysOf([{ alias: 'a', hash }], 'auth: none\n'), [/keys: nobody is asked for a key here.*lets anybody in/])
+  const twice = [/keys\[1\]\.alias: is another key/, /keys\[1\]\.hash: is another key/]
+  t.match(
+    keysOf([
+      { alias: 'a', hash },
+      { alias: 'a', hash }
+    ]),
+    twice
+  )
+  t.match(keysOf([{ alias: 'a', hash: 'sk-plain' }]), [/keys\[0\]\.hash/])
+  t.match(keysOf([{ alias: 'a', hash, expires: '2027-13-45' }]), [/keys\[0\]\.expires: is no time/])
+  t.match(keysOf([{ alias: 'a', hash, allowed_ips: ['10.0.0.0/33'] }]), [/allowed_ips\[0\]: is neither/])
+  t.match(keysOf([{ alias: 'a', hash, budget_duration: '3 moons' }]), [/keys\[0\]\.budget_duration/])
 })
 
 t.test('references are put in, and a missing one is told at its place', async t => {

@@ -11,6 +11,7 @@ import { get, post, smallest } from './support/ask.ts'
 import { type KeyedGateway, keyedGateway, MASTER_KEY } from './support/keys.ts'
 import { temporaryFolder } from './support/process.ts'
 import { type PostgresService, postgresService } from './support/services.ts'
+import { until } from './support/store.ts'
 import { demoUpstream } from './support/upstream.ts'
 
 t.setTimeout(300_000)
@@ -351,6 +352,64 @@ t.test('keys outlive the gateway', async t => {
   await first.close()
   const second = await keyedGateway(t, { dataDir: folder.path })
   t.equal((await second.chat(key)).status, 200)
+})
+
+t.test('groups of models', async t => {
+  const demo = (model_name: string, access_groups: string[] = []) => ({ model_name, provider: 'demo', access_groups })
+  const model_list = [demo('one', ['beta']), demo('two', ['beta', 'big']), demo('three'), demo('wild-*', ['beta'])]
+  const { make, chat, url } = await keyedGateway(t, {}, { model_list, aliases: { uno: 'one' } })
+  const key = await make({ models: ['beta', 'three'] })
+  const asked = ['one', 'two', 'three', 'wild-9', 'uno']
+  t.same(await Promise.all(asked.map(async name => (await chat(key, name)).status)), [200, 200, 200, 200, 200])
+  const big = await make({ models: ['big'] })
+  t.same(await Promise.all(asked.map(async name => (await chat(big, name)).status)), [403, 200, 403, 403, 403])
+  const { json } = await get(`${url}/v1/models`, { authorization: `Bearer ${big}` })
+  t.match(json, { data: [{ id: 'two' }] })
+})
+
+t.test('keys that the file declares', async t => {
+  const auth = { master_key: MASTER_KEY }
+  const model_list = [
+    { model_name: 'demo', provider: 'demo' },
+    { model_name: 'other', provider: 'demo' }
+  ]
+  const declared = (alias: string, key: string, more: object = {}) => ({ alias, hash: hash('sha256', key), ...more })
+  const [ci, dev, third] = ['ci', 'dev', 'third'].map(name => `sk-${name}-0123456789012345678901234567`)
+  if (ci === undefined || dev === undefined || third === undefined) throw new Error('no keys')
+  const keys = [declared('ci', ci, { models: ['demo'], max_budget: 5, budget_duration: '1d', rpm_limit: 9 })]
+  const gateway = await keyedGateway(t, {}, { auth, model_list, keys })
+  const { chat, manage, reload, logged } = gateway
+  const status = async (key: string, model = 'demo') => (await chat(key, model)).status
+  await until(async () => (await status(ci)) === 200)
+  t.equal(await status(ci, 'other'), 403)
+  t.match((await manage(`/key/info?key=${ci}`)).json, {
+    info: { key_alias: 'ci', max_budget: 5, budget_duration: '1d', rpm_limit: 9, created_by: 'gateway.yaml' }
+  })
+  t.equal(await status(dev), 401)
+  reload({ auth, model_list, keys: [declared('ci', ci), declared('dev', dev, { expires: '2020-01-01' })] })
+  await until(async () => (await status(ci, 'other')) === 200)
+  t.match((await manage('/key/info?key=ci')).json, {
+    info: { max_budget: null, rpm_limit: null, models: { length: 0 } }
+  })
+  await until(async () => /expired at 2020/.test((await chat(dev)).text))
+  const wrong = [declared('dev', dev), declared('lost', third, { team_id: 'no-such-team' })]
+  reload({ auth, model_list, keys: wrong })
+  await until(async () => (await status(dev)) === 200)
+  t.equal(await status(ci), 401, 'what is not declared any more opens nothing')
+  await until(() => logged.some(line => /the key lost of gateway\.yaml was not added: It refers to/.test(line)))
+  t.equal(await status(third), 401)
+  for (const [path, body] of [
+    ['/key/update', { key: dev, max_budget: 100 }],
+    ['/key/delete', { keys: [dev] }],
+    ['/key/regenerate', { key: dev }]
+  ] as const)
+    t.match(await manage(path, body), { status: 400, json: { error: { message: /declared in gateway.yaml/ } } }, path)
+  t.equal((await manage('/key/block', { key: dev })).status, 200, 'in an emergency it can be blocked')
+  t.equal(await status(dev), 401)
+  const { text } = await manage('/audit?changed_by=gateway.yaml')
+  const actions = [...text.matchAll(/"action":"(\w+)"/g)].map(([, action]) => action)
+  t.same(actions, ['update', 'delete', 'create', 'update', 'create'], 'newest first')
+  t.same(gateway.bugs, [])
 })
 
 t.test('two gateways on one database', async t => {

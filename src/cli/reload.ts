@@ -164,6 +164,9 @@ function restartLines(before: LoadedConfig, after: LoadedConfig): string[] {
     lines.push('spend.journal_size: needs a restart')
   if (before.config.limits.without_redis !== after.config.limits.without_redis)
     lines.push('limits.without_redis: needs a restart')
+  // The address itself may hold a password.
+  if (before.config.store.database_url !== after.config.store.database_url)
+    lines.push('store.database_url: needs a restart; keys are still looked up where they were')
   if (before.dataDir !== after.dataDir) lines.push(`store.data_dir → ${after.dataDir}: needs a restart`)
   return lines
 }

@@ -9,8 +9,10 @@ import { Shelf } from '../hooks/shelf.ts'
 import { Keyring } from '../keys/keyring.ts'
 import { Metrics } from '../metrics/metrics.ts'
 import { HealthBook } from '../routing/health.ts'
+import { declareKeys } from '../server/admin/declared.ts'
 import type { Controls, ReloadOutcome } from '../server/admin.ts'
 import { createApp } from '../server/app.ts'
+import type { StoreLog } from '../store/database.ts'
 import { Pools } from '../upstream/pools.ts'
 import { keepBooks } from './books.ts'
 import { CannotStart } from './cannot-start.ts'
@@ -117,7 +119,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     opened
   )
   const dataDir = dataDirOf(options, prepared)
-  const keyring = keyringOf(options, prepared, dataDir, opened)
+  const keyring = keyringOf(options, gateway, dataDir, opened)
   const workspaces = workspacesOf(options, gateway, opened, startGateway)
   const app = createApp(gateway, controlsOf(reloader, opened), keyring, workspaces && (name => workspaces.find(name)))
   const listening = await openDoor(app, options, gateway, dataDir).catch(async (error: unknown) => {
@@ -185,11 +187,12 @@ function controlsOf(reloader: Reloader, logs: Logs): Controls {
   }
 }
 
-function keyringOf({ env }: StartOptions, { loaded }: Prepared, dataDir: string, logs: Logs): Keyring {
-  const { database_url: databaseUrl } = loaded.config.store
-  return new Keyring({ databaseUrl, dataDir, pepper: env['SLUICE_KEY_PEPPER'] }, (level, message, fields) =>
-    logs.event(level, message, fields)
-  )
+function keyringOf({ env }: StartOptions, gateway: Gateway, dataDir: string, logs: Logs): Keyring {
+  const { database_url: databaseUrl } = gateway.runtime.config.store
+  const log: StoreLog = (level, message, fields) => logs.event(level, message, fields)
+  const keyring = new Keyring({ databaseUrl, dataDir, pepper: env['SLUICE_KEY_PEPPER'] }, log)
+  declareKeys(gateway, keyring, log)
+  return keyring
 }
 
 /** The packaged file's own folder is not the operator's: what it would keep there is kept where they are. */

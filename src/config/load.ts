@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import { checkAddresses } from './checks/addresses.ts'
 import type { CheckContext } from './checks/context.ts'
+import { checkKeys } from './checks/keys.ts'
 import { checkNames } from './checks/names.ts'
 import { findPlainSecrets } from './checks/secrets.ts'
 import { coerceSubstituted } from './coerce.ts'
@@ -131,6 +132,7 @@ function validate(root: Located, problems: Problem[], options: LoadOptions): Gat
   const context: CheckContext = { config: checked.config, root, providers: options.known?.providers, problems }
   checkNames(context)
   checkAddresses(context)
+  checkKeys(context)
   return checked.config
 }
 

@@ -42,6 +42,8 @@ export class Gateway {
   journal: Journal | undefined
   readonly listPrices = new ListPrices()
   onAlert: OnAlert = () => undefined
+  /** Told when another configuration is in force. */
+  onSwap: () => void = () => undefined
   readonly startedAt = Date.now()
   readonly #onSettled: (record: CallRecord, error: unknown) => void
 
@@ -70,6 +72,7 @@ export class Gateway {
     this.metrics.generation = runtime.generation
     this.health.keepOnly(new Set(runtime.targets.map(target => target.state)))
     this.checks.watch()
+    this.onSwap()
   }
 
   /** What the gauges of targets show: targets that share a name are added up. */

@@ -148,6 +148,11 @@ export async function keyByLitellmHash(queries: Queries, hash: string): Promise<
   return first(rows, KEYS.read)
 }
 
+export async function keysMadeBy(queries: Queries, maker: string): Promise<readonly KeyRecord[] | Failure> {
+  const rows = await queries.query(`select ${selected(KEYS)} from sluice.keys where created_by = $1`, [maker])
+  return rows instanceof Failure ? rows : rows.map(KEYS.read)
+}
+
 export function updateKey(
   queries: Queries,
   id: string,

@@ -1,6 +1,7 @@
 import type { Test } from 'tap'
 import { request } from 'undici'
 import { Keyring, type KeyringSettings } from '../../src/keys/keyring.ts'
+import { declareKeys } from '../../src/server/admin/declared.ts'
 import type { Store } from '../../src/store/store.ts'
 import { type PartialConfig, type TestGateway, testGateway } from './app.ts'
 import { type Asked, post, smallest } from './ask.ts'
@@ -49,6 +50,7 @@ export async function keyedGateway(
     await gateway.close()
     folder.remove()
   })
+  declareKeys(gateway.gateway, keyring, (_, message) => logged.push(message))
   keyring.wake()
   await until(() => keyring.store !== undefined, 60_000)
   const { store } = keyring

@@ -31,6 +31,10 @@ export interface GatewayConfig {
    * Who may call. `none` says aloud that anybody who reaches the port may.
    */
   auth: 'none' | AuthSettings
+  /**
+   * Keys that are declared here by their hashes. Others are made with `sluice keys create`, or POST /key/generate.
+   */
+  keys: DeclaredKey[]
   store: StoreSettings
   spend: SpendSettings
   limits: LimitSettings
@@ -147,6 +151,77 @@ export interface AuthSettings {
    * The administrator's key. Empty or absent: calls from loopback only, and key management is off.
    */
   master_key?: string
+}
+/**
+ * One key, with what it may do.
+ */
+export interface DeclaredKey {
+  /**
+   * What it is called.
+   */
+  alias: string
+  /**
+   * SHA-256 of the key in hex: `printf %s "$KEY" | sha256sum`. The key begins with `sk-` and is long and random.
+   */
+  hash: string
+  /**
+   * Names, globs and access groups that it may use. Absent: all.
+   */
+  models?: string[]
+  /**
+   * USD that it may spend.
+   */
+  max_budget?: number
+  /**
+   * In which time. Absent: in all.
+   */
+  budget_duration?: string
+  /**
+   * Requests a minute.
+   */
+  rpm_limit?: number
+  /**
+   * Requests a day.
+   */
+  rpd_limit?: number
+  /**
+   * Tokens a minute.
+   */
+  tpm_limit?: number
+  /**
+   * Requests at once.
+   */
+  max_parallel_requests?: number
+  /**
+   * When it ends, as a day or a time of ISO 8601.
+   */
+  expires?: string
+  /**
+   * The team it belongs to, which must be there.
+   */
+  team_id?: string
+  /**
+   * The user it belongs to.
+   */
+  user_id?: string
+  /**
+   * Tags of what it asks, which may have budgets of their own.
+   */
+  tags?: string[]
+  /**
+   * Paths that it may be used on, with `*` for any characters. Absent: all.
+   */
+  allowed_routes?: string[]
+  /**
+   * Addresses and ranges that it may be used from. Absent: any.
+   */
+  allowed_ips?: string[]
+  /**
+   * Anything that is to be kept with it.
+   */
+  metadata?: {
+    [k: string]: unknown
+  }
 }
 /**
  * Where state is kept.
@@ -286,6 +361,10 @@ export interface ModelEntry {
    * A cap on the answer's tokens: a larger ask is lowered, a missing one is filled in.
    */
   max_tokens?: number
+  /**
+   * Names that the models of a key may say instead of this entry's.
+   */
+  access_groups: string[]
   /**
    * How many tokens the model can take, told to clients that list models.
    */

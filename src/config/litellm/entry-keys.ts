@@ -103,7 +103,7 @@ export const LITELLM_PARAMS = rules(
 
 /** Keys of `model_info`. LiteLLM shows any other in `/model/info`. */
 export const MODEL_INFO = rules(
-  PRICES,
+  { access_groups: same('access_groups', 'the same'), ...PRICES },
   { max_input_tokens: ['context_window', 'told to clients that list models; requests are not measured by it'] },
   {
     ...unsupported('an entry has no id of its own here', 'id'),
@@ -111,8 +111,8 @@ export const MODEL_INFO = rules(
     ...unsupported('prices are not looked up by it', 'base_model'),
     ...unsupported('models come from the file alone', 'db_model created_at created_by updated_at updated_by'),
     ...unsupported(
-      'models do not belong to teams or groups in this version',
-      'team_id team_public_model_name access_groups tier'
+      'models do not belong to teams in this version',
+      'team_id team_public_model_name tier'
     ),
     ...unsupported('an entry is taken out with `weight: 0`, or by removing it', 'blocked'),
     ...unsupported(

@@ -7,6 +7,9 @@ import type { Queries } from '../../store/database.ts'
 import type { Store } from '../../store/store.ts'
 import type { Row } from '../../store/values.ts'
 
+/** Whoever made a key, when it was the file. */
+export const THE_FILE = 'gateway.yaml'
+
 /** What an administrator asks, and what it is done with. */
 export interface Asked {
   readonly gateway: Gateway
@@ -34,24 +37,30 @@ export interface AdminRoute {
   answer(asked: Asked): Promise<Told> | Told
 }
 
-export function noted(
-  { by, ip }: Asked,
-  entry: Pick<AuditEntry, 'action' | 'kind' | 'target' | 'before' | 'after'>
-): AuditEntry {
-  return { ...entry, actor: by, ip }
+type Note = Pick<AuditEntry, 'action' | 'kind' | 'target' | 'before' | 'after'>
+
+export function noted({ by, ip }: Asked, note: Note): AuditEntry {
+  return { ...note, actor: by, ip }
 }
 
+export function noteOf(actor: string, note: Note): AuditEntry {
+  return { ...note, actor }
+}
+
+type Run<Result> = (queries: Queries) => Promise<{ readonly result: Result; readonly note: AuditEntry } | Failure>
+
 /** Does it and writes down that it was done, or neither. */
-export function withNote<Result>(
-  asked: Asked,
-  run: (queries: Queries) => Promise<{ readonly result: Result; readonly note: AuditEntry } | Failure>
-): Promise<Result | Failure> {
-  return asked.store.transaction(async queries => {
+export function withNotes<Result>(store: Store, run: Run<Result>): Promise<Result | Failure> {
+  return store.transaction(async queries => {
     const done = await run(queries)
     if (done instanceof Failure) return done
     const failure = await appendAudit(queries, done.note)
     return failure ?? done.result
   })
+}
+
+export function withNote<Result>({ store }: Asked, run: Run<Result>): Promise<Result | Failure> {
+  return withNotes(store, run)
 }
 
 export function missing(kind: string, id: string, field: string): Failure {

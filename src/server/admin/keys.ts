@@ -20,7 +20,7 @@ import {
   updateKey
 } from '../../store/keys.ts'
 import type { Row } from '../../store/values.ts'
-import { type AdminRoute, type Asked, missing, noted, pageOf, pagesOf, type Told, withNote } from './asked.ts'
+import { type AdminRoute, type Asked, missing, noted, pageOf, pagesOf, THE_FILE, type Told, withNote } from './asked.ts'
 import { Fields, invalid } from './fields.ts'
 import { type KeySaid, readKey, tellKey, wrongOwnKey } from './key-fields.ts'
 import { accountsOf, freshAccount, NO_ACCOUNT } from './terms.ts'
@@ -39,6 +39,12 @@ export async function find(queries: Queries, asked: Asked, reference: string): P
   if (imported !== undefined) return imported
   const named = await listEntities(queries, KEYS, { alias: reference }, { limit: 1 })
   return named instanceof Failure ? named : (named.items[0] ?? none)
+}
+
+/** What the file says would be said again with its next reload. */
+function declaredKey({ createdBy, alias, id }: KeyRecord): Failure | undefined {
+  if (createdBy !== THE_FILE) return undefined
+  return invalid('key', `The key \`${alias ?? id}\` is declared in ${THE_FILE}; change it there.`)
 }
 
 async function tellWith(queries: Queries, record: KeyRecord, at: Date): Promise<Row | Failure> {
@@ -108,6 +114,8 @@ async function update(asked: Asked): Promise<Told> {
   const done = await withNote(asked, async queries => {
     const before = await find(queries, asked, reference)
     if (before instanceof Failure) return before
+    const declared = declaredKey(before)
+    if (declared !== undefined) return declared
     const after = await change(queries, asked, before, said, extra)
     if (after instanceof Failure) return after
     return {
@@ -141,9 +149,9 @@ function readExtra(fields: Fields): Extra | undefined {
   return undefined
 }
 
-async function change(
+export async function change(
   queries: Queries,
-  { by, at }: Asked,
+  { by, at }: Pick<Asked, 'by' | 'at'>,
   before: KeyRecord,
   { patch, terms }: KeySaid,
   extra: Extra | undefined
@@ -178,6 +186,8 @@ async function remove(asked: Asked): Promise<Told> {
   for (const reference of references) {
     const record = await find(asked.store, asked, reference)
     if (record instanceof Failure) return record
+    const declared = declaredKey(record)
+    if (declared !== undefined) return declared
     records.push(record)
   }
   const ids = records.map(({ id }) => id)
@@ -237,6 +247,8 @@ async function regenerate(asked: Asked): Promise<Told> {
   const done = await withNote(asked, async queries => {
     const before = await find(queries, asked, reference)
     if (before instanceof Failure) return before
+    const declared = declaredKey(before)
+    if (declared !== undefined) return declared
     const changed = await change(queries, asked, before, said, undefined)
     if (changed instanceof Failure) return changed
     const secret = newSecret(value => asked.keyring.digest(value), before.id)

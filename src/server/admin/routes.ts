@@ -7,7 +7,7 @@ import type { Keyring } from '../../keys/keyring.ts'
 import { asObject, type Row } from '../../store/values.ts'
 import { masterOnly } from '../doors.ts'
 import { sendFailure } from '../reply.ts'
-import type { AdminRoute, Asked } from './asked.ts'
+import { type AdminRoute, type Asked, THE_FILE } from './asked.ts'
 import { AUDIT_ROUTES } from './audit.ts'
 import { IMPORT_ROUTES } from './import.ts'
 import { KEY_ROUTES } from './keys.ts'
@@ -103,5 +103,5 @@ const NOT_ON = new Failure('forbidden', 'Keys are not managed here.', {
 /** Several people may share the master key; LiteLLM's header tells them apart. */
 function whoeverSays(header: string | string[] | undefined): string {
   const said = typeof header === 'string' ? header.replace(/[^\x20-\x7e]/g, '').slice(0, 200) : ''
-  return said === '' ? 'master' : said
+  return said === '' || said === THE_FILE ? 'master' : said
 }
