@@ -100,7 +100,7 @@ t.test('a store that is away holds nothing up: all of it comes later, and both a
   shelf.away = true
   journal.ship(shelf.ship)
   for (let index = 0; index < 500; index++) journal.settled(call(1n))
-  await until(() => said.length > 0)
+  await until(() => said.length > 0, 60_000)
   t.match(said[0], /^error spend cannot be written into the database/)
   t.equal(journal.pending, 500)
   t.ok(readdirSync(folder).length > 5, 'the files are many')
@@ -226,7 +226,7 @@ t.test('killed at any moment: nothing that was said to be written is lost, and n
       said += chunk
     })
     const ended = new Promise(resolve => child.once('close', resolve))
-    await until(() => said.length > 0)
+    await until(() => said.length > 0, 60_000)
     await wait(Math.random() * 30)
     child.kill('SIGKILL')
     await ended
@@ -239,12 +239,12 @@ t.test('killed at any moment: nothing that was said to be written is lost, and n
     if (kill % 3 === 1) continue
     const { journal } = journalIn(folder)
     journal.ship(shelf.ship)
-    await until(() => readdirSync(folder).length <= 1 && journal.pending === 0)
+    await until(() => readdirSync(folder).length <= 1 && journal.pending === 0, 60_000)
     await journal.close()
   }
   const { journal } = journalIn(folder)
   journal.ship(shelf.ship)
-  await until(() => readdirSync(folder).length <= 1 && journal.pending === 0)
+  await until(() => readdirSync(folder).length <= 1 && journal.pending === 0, 60_000)
   await journal.close()
   t.same(readdirSync(folder), [])
   t.ok(settled.size > 1000, `${settled.size} calls`)

@@ -6,7 +6,7 @@ import type { LoggedCall } from '../src/store/logs.ts'
 import { listCalls } from '../src/store/logs.ts'
 import { openStore } from '../src/store/store.ts'
 import { get, post, smallest } from './support/ask.ts'
-import { type Launched, start, temporaryFolder } from './support/process.ts'
+import { type Launched, launch, temporaryFolder } from './support/process.ts'
 import { type PostgresService, postgresService, type RedisService, redisService } from './support/services.ts'
 import { good, quiet, until } from './support/store.ts'
 import { startUpstream } from './support/upstream.ts'
@@ -50,16 +50,17 @@ model_list:
   - { model_name: paid, provider: openai, api_base: '${upstream.url}', api_key: x, price: { input: 0, output: 1000 } }
 `
   )
-  const launch = async () => {
-    const gateway = await start(['--config', file, '--json'], { cwd: folder.path })
+  const open = async () => {
+    const gateway = launch(['start', '--port', '0', '--config', file, '--json'], { cwd: folder.path })
     t.teardown(() => gateway.child.kill('SIGKILL'))
-    return gateway
+    const [, url = ''] = await gateway.until(/"url":"(http[^"]+)".*"msg":"listening"/, 60_000)
+    return { ...gateway, url }
   }
   return {
     file,
     folder: folder.path,
     received: () => upstream.requests.filter(({ complete }) => complete).length,
-    launch,
+    launch: open,
     calls: async () => {
       const store = good(await openStore({ databaseUrl: database, dataDir: `${folder.path}/.sluice` }, quiet))
       const all: LoggedCall[] = []

@@ -9,7 +9,7 @@ interface Told extends Omit<SettledCall, Exact> {
   readonly settledAt: number
   readonly startedAt: number
   readonly costNano: string
-  readonly savedNano?: string
+  readonly savedNano?: string | undefined
 }
 
 export interface Line {
@@ -19,15 +19,15 @@ export interface Line {
 }
 
 export function encodeLine(kind: Line['kind'], call: SettledCall): string {
-  const { settledAt, startedAt, costNano, savedNano, ...same } = call
+  const { settledAt, startedAt, costNano, savedNano } = call
   const told: Told = {
-    ...same,
+    ...call,
     settledAt: settledAt.getTime(),
     startedAt: startedAt.getTime(),
     costNano: String(costNano),
-    ...(savedNano !== undefined && { savedNano: String(savedNano) })
+    savedNano: savedNano === undefined ? undefined : String(savedNano)
   }
-  return `${JSON.stringify({ [kind]: told })}\n`
+  return `{"${kind}":${JSON.stringify(told)}}\n`
 }
 
 /** Undefined: the line is not whole. A process that was killed, or a disk that was full, leaves such. */

@@ -175,8 +175,9 @@ export class Journal {
   }
 
   #fits(line: string): boolean {
-    const used = this.#segments.reduce((sum, { size }) => sum + size, 0)
-    return used + line.length <= this.#settings.maxBytes
+    let used = line.length
+    for (const { size } of this.#segments) used += size
+    return used <= this.#settings.maxBytes
   }
 
   #served(segment: Segment): boolean {

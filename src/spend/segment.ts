@@ -31,11 +31,13 @@ export class OpenSegment implements Segment {
 
   /** Throws what the disk says. Without `fsync` it outlives this process, but not the machine. */
   append(text: string): void {
-    const bytes = Buffer.from(text)
-    let written = 0
-    while (written < bytes.length)
-      written += writeSync(this.#file, bytes, written, bytes.length - written, this.size + written)
-    this.size += bytes.length
+    const length = Buffer.byteLength(text)
+    let written = writeSync(this.#file, text, this.size)
+    if (written < length) {
+      const bytes = Buffer.from(text)
+      while (written < length) written += writeSync(this.#file, bytes, written, length - written, this.size + written)
+    }
+    this.size += length
   }
 
   sync(done: (error: Error | null) => void): void {
