@@ -1,8 +1,10 @@
 // What of an answer its client cannot be told, through the door: it is named in a header, in the log and in the metrics.
 import t, { type Test } from 'tap'
+import { Failure } from '../src/chat/failure.ts'
+import { Dropped } from '../src/dialects/dropped.ts'
 import { type PartialConfig, type TestGateway, testGateway } from './support/app.ts'
 import { get, post } from './support/ask.ts'
-import { frames } from './support/translate.ts'
+import { CONTEXT, events, frames, NAMES, stream, translator } from './support/translate.ts'
 import { recordedUpstream, type Upstream } from './support/upstream.ts'
 
 type Entry = NonNullable<PartialConfig['model_list']>[number]
@@ -161,6 +163,22 @@ t.test('thinking that only its maker can verify, and tools that only it knows, a
   )
   const carried = await post(`${gateway.url}/v1/responses`, { model: 'm', input: 'hi' })
   t.equal(carried.headers['x-gateway-dropped'], 'answer.server_tool_use', 'a Responses client carries the proofs')
+})
+
+t.test('a signature of Gemini’s on a call is missed by everybody else, streamed or whole', async t => {
+  const part = { functionCall: { name: 'f', args: {} }, thoughtSignature: 'c2ln' }
+  const answer = { candidates: [{ content: { parts: [part], role: 'model' }, finishReason: 'STOP', index: 0 }] }
+  const gemini = translator('gemini')
+  const whole = gemini.decodeAnswer(answer)
+  const streamed = events(gemini, frames(answer))
+  for (const name of NAMES) {
+    const missed = name === 'gemini' ? [] : ['answer.tool_calls.thoughtSignature']
+    const [once, pieces] = [new Dropped(name, 'answer'), new Dropped(name, 'answer')]
+    if (!(whole instanceof Failure)) translator(name).encodeAnswer(whole, { ...CONTEXT, dropped: once })
+    stream(translator(name), streamed, { ...CONTEXT, dropped: pieces })
+    t.same(once.list(), missed, name)
+    t.same(pieces.list(), missed, `${name}, streamed`)
+  }
 })
 
 // Cursor's agent.
