@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Failure } from '../src/chat/failure.ts'
 import { offline } from '../src/cli/offline.ts'
+import { parseConfig } from '../src/config/load.ts'
 import { advised } from '../src/exchange/recommend.ts'
 import { LOCAL } from '../src/keys/caller.ts'
 import { Patterns } from '../src/keys/patterns.ts'
@@ -171,4 +172,45 @@ model_list:
   const alone = await run(['explain', 'big'], { cwd: path })
   t.match(alone.stdout, /100 % of the requests/)
   t.notMatch(alone.stdout, /strategy|too long|refused/)
+})
+
+t.test('a name that a client made up leads to no other path of Gemini’s', async t => {
+  const google = await upstream(t, [])
+  const { path } = folder(
+    t,
+    `model_list: [{ model_name: "*", provider: gemini, api_base: "${google.url}/v1beta", api_key: k }]\n`
+  )
+  const gateway = await start([], { cwd: path })
+  const post = async (route: string, body: object) => {
+    const headers = { 'content-type': 'application/json' }
+    return (await fetch(gateway.url + route, { method: 'POST', headers, body: JSON.stringify(body) })).status
+  }
+  const messages = [{ role: 'user', content: 'Hi' }]
+  const contents = [{ role: 'user', parts: [{ text: 'Hi' }] }]
+  for (const model of ['../../v1/files', '..', 'a/../b', 'a/.', '..\\b']) {
+    t.equal(await post('/v1/chat/completions', { model, messages }), 400, model)
+    t.equal(await post('/v1/embeddings', { model, input: 'x' }), 400, model)
+  }
+  t.equal(await post('/v1beta/models/..%2F..%2Ffiles:generateContent', { contents }), 400)
+  t.same(google.asked, [], 'nothing of it was sent')
+  await post('/v1beta/models/gemini-2.5..pro:generateContent', { contents })
+  t.same(google.asked, ['POST /v1beta/models/gemini-2.5..pro:generateContent'], 'dots in a name are none')
+  gateway.child.kill('SIGTERM')
+  await gateway.ended
+})
+
+t.test('the path of a key file is no secret in plain text, and a key is', async t => {
+  const warnings = (key: string) => {
+    const text = `model_list: [{ model_name: a, provider: vertex-ai, api_key: '${key}' }]\n`
+    const result = parseConfig(text, '/nowhere/gateway.yaml', { env: {} })
+    return (result.ok ? result.loaded : result).problems.map(problem => problem.message)
+  }
+  for (const path of [
+    '/etc/keys/vertex-4711-prod-key.json',
+    './Keys-2026/a1b2c3d4e5f6g7h8.json',
+    '~/k/a1b2c3d4e5f6g7.json'
+  ])
+    t.same(warnings(path), [], path)
+  for (const key of ['/aB3dE5fG7hI9jK1lM3nO5pQ7', 'AIzaSyA1b2C3d4E5f6G7h8I9j0'])
+    t.match(warnings(key), [/a secret stands in the file/], 'base64 may begin with a slash')
 })

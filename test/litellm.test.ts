@@ -116,6 +116,7 @@ t.test('the canonical config, its azure entry pointed elsewhere, runs', async t 
   t.same(config.routing.fallbacks, { 'gpt-4o': ['claude-sonnet-4-5'], '*': ['gpt-4o'] })
   t.same(config.aliases, { 'gpt-4': 'gpt-4o' })
   t.same(config.auth, { master_key: 'm' })
+  t.equal(config.store.database_url, 'postgres://u:p@h/d')
   for (const [path, fit] of [
     ['model_list[0].litellm_params.model', 'exact'],
     ['model_list[0].litellm_params.timeout', 'approximate'],
@@ -130,7 +131,7 @@ t.test('the canonical config, its azure entry pointed elsewhere, runs', async t 
     ['litellm_settings.callbacks[0]', 'approximate'],
     ['litellm_settings.callbacks[1]', 'unsupported'],
     ['general_settings.master_key', 'exact'],
-    ['general_settings.database_url', 'unsupported']
+    ['general_settings.database_url', 'approximate']
   ] as const) {
     t.equal(fitOf(loaded, path), fit, path)
   }
@@ -324,6 +325,16 @@ t.test('each strategy of LiteLLM has its nearest here, and what it has not is an
   t.match(read(`${listOf('timeout: 3')}router_settings: {routing_strategy: least-bsuy}\n`).lines, [
     /:3:37 error router_settings.routing_strategy: LiteLLM has no such strategy; did you mean "least-busy"\?/
   ])
+})
+
+t.test('where state is kept, and for how long, is taken over', async t => {
+  const list = listOf('timeout: 3')
+  const said = load(`${list}router_settings: {redis_url: "redis://r:6379"}
+general_settings: {maximum_spend_logs_retention_period: 14d}
+`)
+  t.match(said.config, { store: { redis_url: 'redis://r:6379' }, spend: { retention: '14d' } })
+  const odd = load(`${list}general_settings: {maximum_spend_logs_retention_period: 1mo}\n`)
+  t.equal(fitOf(odd, 'general_settings.maximum_spend_logs_retention_period'), 'unsupported')
 })
 
 t.test('what the router says of failures holds, wherever it is said', async t => {

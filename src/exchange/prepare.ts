@@ -6,7 +6,7 @@ import { DIALECTS } from '../dialects/index.ts'
 import { misplaced } from '../dialects/misplaced.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { applyQuirks } from '../providers/quirks.ts'
-import { operationPath, type Surface } from '../providers/surface.ts'
+import { leadsAstray, operationPath, type Surface } from '../providers/surface.ts'
 import type { MendCounts } from '../quirks/mend.ts'
 import { translateEmbeddings } from '../relay/embeddings.ts'
 import { OneShot } from '../relay/one-shot.ts'
@@ -98,6 +98,9 @@ export class Preparation {
   for(target: Target, model: string, hooked?: HookedAttempt): Prepared | Known | Failure {
     this.#conversation?.begin(hooked)
     const { dialect, operation } = this.#inbound
+    // Where the model stands in the path.
+    if (leadsAstray(model) && target.surfaces.some(row => row.dialect === 'gemini'))
+      return new Failure('invalid-request', 'This is no name of a model.', { field: 'model' })
     const surface = surfaceFor(target, dialect)
     if (surface !== undefined && !this.#needsHub(target, hooked)) return this.#passed(target, surface, model, hooked)
     switch (operation) {

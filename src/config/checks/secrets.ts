@@ -41,9 +41,13 @@ function walk(node: Located, path: Path, problems: Problem[]): void {
   problems.push(warningAt(node.spot, path, 'a secret stands in the file in plain text', hint))
 }
 
+/** The file of a cloud's credentials is named in the place of a key, and its name is none. */
+const KEY_FILE = /^(~|\.{1,2})?[/\\].*\.json$|^[A-Za-z]:[/\\].*\.json$/
+
 /** A known prefix, or a text too long and too mixed for a word. `placeholder` and `sk-1234` are neither. */
 function looksSecret(text: string): boolean {
   const value = text.replace(/^(bearer|basic)\s+/i, '')
+  if (KEY_FILE.test(value)) return false
   if (PREFIX.test(value) && value.length >= 16) return true
   return value.length >= 20 && /\d/.test(value) && /[a-z]/i.test(value) && !/\s/.test(value) && entropy(value) >= 3.3
 }

@@ -110,10 +110,7 @@ export const MODEL_INFO = rules(
     ...unsupported('any operation is sent to any entry', 'mode supported_environments'),
     ...unsupported('prices are not looked up by it', 'base_model'),
     ...unsupported('models come from the file alone', 'db_model created_at created_by updated_at updated_by'),
-    ...unsupported(
-      'models do not belong to teams in this version',
-      'team_id team_public_model_name tier'
-    ),
+    ...unsupported('models do not belong to teams in this version', 'team_id team_public_model_name tier'),
     ...unsupported('an entry is taken out with `weight: 0`, or by removing it', 'blocked'),
     ...unsupported(
       'backends are probed without a completion',

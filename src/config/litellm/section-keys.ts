@@ -14,7 +14,7 @@ export const SECTIONS = rules(
   {},
   {
     ...unsupported(
-      'guardrails do not run in this version: calls are not checked by them',
+      'calls are not checked by them: list the hooks `guard`, `redact` or `validate`',
       'guardrails policies policy_attachments'
     ),
     ...unsupported(

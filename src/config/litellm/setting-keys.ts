@@ -1,5 +1,6 @@
 import { rules, same, unsupported } from './rules.ts'
 
+const CACHE = 'list the hook `cache` in `hooks`'
 const RETRIES = 'how often the same entry is tried again, at most 10 times; then the next one is'
 const FAILS = 'one more than may fail, within a minute, if there were not more successes'
 const COOLDOWN = 'the same, in seconds; then one request finds out whether the entry works again'
@@ -28,6 +29,7 @@ export const ROUTER_SETTINGS = rules(
     tag_filtering_match_any: ['tags', 'an entry has to have all tags of a request, always'],
     enable_weighted_failover: ['', 'other entries of the name are always tried first'],
     default_max_parallel_requests: ['max_parallel', 'for every entry that has none'],
+    redis_url: ['store.redis_url', 'limits of callers and what hooks keep are shared; how targets do is not'],
     default_fallbacks: ['routing.fallbacks', 'becomes the fallbacks of every model that declares none'],
     timeout: ['timeouts.total', 'for every entry that has none'],
     stream_timeout: ['timeouts.first_token', 'for every entry that has none'],
@@ -42,10 +44,8 @@ export const ROUTER_SETTINGS = rules(
     ),
     ...unsupported('every declared fallback is tried', 'max_fallbacks'),
     ...unsupported('failures that are the upstream’s own count the same', 'allowed_fails_policy'),
-    ...unsupported(
-      'state is kept in memory in this version',
-      'redis_url redis_host redis_port redis_password redis_db cache_responses cache_kwargs caching_groups client_ttl'
-    ),
+    ...unsupported('write store.redis_url', 'redis_host redis_port redis_password redis_db'),
+    ...unsupported(CACHE, 'cache_responses cache_kwargs caching_groups client_ttl'),
     ...unsupported('write them into each entry', 'default_litellm_params'),
     ...unsupported('a provider has no budget', 'provider_budget_config'),
     ...unsupported(
@@ -106,16 +106,14 @@ export const LITELLM_SETTINGS = rules(
       'fields of a request pass as the client sends them; none is dropped',
       'drop_params modify_params add_function_to_prompt'
     ),
+    ...unsupported(CACHE, 'cache cache_params enable_caching_on_provider_specific_optional_params'),
+    ...unsupported('keys are kept in memory for a moment anyway', 'enable_redis_auth_cache'),
     ...unsupported(
-      'there is no cache in this version',
-      'cache cache_params enable_redis_auth_cache enable_caching_on_provider_specific_optional_params'
-    ),
-    ...unsupported(
-      'there are no keys but the master key in this version',
+      'what holds for all is said of each: plans, organizations, teams, users and keys have models, limits and budgets',
       'default_key_generate_params upperbound_key_generate_params key_generation_settings default_internal_user_params default_team_params default_team_settings max_internal_user_budget internal_user_budget_duration max_end_user_budget max_end_user_budget_id max_budget budget_duration enable_key_alias_format_validation max_user_budget'
     ),
     ...unsupported(
-      'costs are not counted in this version',
+      'what a call costs is reckoned from `price`, or from the list of prices',
       'cost_discount_config cost_margin_config disable_end_user_cost_tracking disable_end_user_cost_tracking_prometheus_only include_cost_in_streaming_usage'
     ),
     ...unsupported(
@@ -124,7 +122,7 @@ export const LITELLM_SETTINGS = rules(
     ),
     ...unsupported('use router_settings.model_group_alias or `aliases`', 'model_alias_map'),
     ...unsupported('callers have no priority in this version', 'priority_reservation priority_reservation_settings'),
-    ...unsupported('guardrails do not run in this version: calls are not checked by them', 'guardrails'),
+    ...unsupported('calls are not checked by them: list the hooks `guard`, `redact` or `validate`', 'guardrails'),
     ...unsupported('every model that is served is listed', 'public_model_groups')
   }
 )
@@ -133,6 +131,8 @@ export const LITELLM_SETTINGS = rules(
 export const GENERAL_SETTINGS = rules(
   { master_key: same('auth.master_key', 'the same') },
   {
+    database_url: ['store.database_url', 'tables of its own, in the schema `sluice`; keys of LiteLLM’s are not read'],
+    maximum_spend_logs_retention_period: ['spend.retention', 'of single calls; sums stay'],
     max_request_size_mb: ['server.body_limit', 'the same, in bytes'],
     pass_through_endpoints: [
       'passthrough',
@@ -141,24 +141,29 @@ export const GENERAL_SETTINGS = rules(
   },
   {
     ...unsupported(
-      'calls are not checked by it in this version: the master key alone decides',
+      'calls are not checked by it: the master key and the keys that were made here decide',
       'custom_auth custom_auth_run_common_checks enable_jwt_auth litellm_jwtauth enable_oauth2_auth enable_oauth2_proxy_auth oauth2_config_mappings custom_sso custom_ui_sso_sign_in_handler auto_redirect_ui_login_to_sso allowed_routes public_routes admin_only_routes allowed_ips use_x_forwarded_for role_permissions enforce_rbac enforce_user_param enforced_params service_account_settings'
     ),
     ...unsupported('the usual headers carry the key', 'litellm_key_header_name user_header_name user_header_mappings'),
     ...unsupported(
-      'there are no keys but the master key in this version',
+      'keys are made with `sluice keys create` or POST /key/generate, and stand as digests in store.database_url',
       'default_team_disabled user_api_key_cache_ttl disable_adding_master_key_hash_to_db disable_master_key_return custom_key_generate custom_key_update key_management_system key_management_settings use_google_kms use_azure_key_vault reject_clientside_metadata_tags'
     ),
     ...unsupported(
       'clients cannot choose the upstream or its key',
       'allow_client_side_credentials pass_through_all_models use_client_credentials_pass_through_routes forward_openai_org_id forward_client_headers_to_llm_api forward_llm_provider_auth_headers'
     ),
+    ...unsupported('models come from the file alone', 'store_model_in_db supported_db_objects'),
     ...unsupported(
-      'nothing is kept in a database in this version',
-      'database_url database_connection_pool_limit database_connection_timeout database_connection_pool_timeout database_connect_timeout database_socket_timeout database_disable_prepared_statements database_extra_connection_params disable_prisma_schema_update allow_requests_on_db_unavailable store_model_in_db supported_db_objects use_redis_transaction_buffer proxy_batch_write_at proxy_budget_rescheduler_min_time proxy_budget_rescheduler_max_time disable_spend_logs disable_spend_updates disable_error_logs disable_reset_budget store_prompts_in_spend_logs maximum_spend_logs_retention_period maximum_spend_logs_retention_interval maximum_spend_logs_cleanup_cron scope_spend_list_endpoints_to_caller fail_closed_budget_enforcement'
+      'single calls are always written, without prompts, first to a journal on disk',
+      'use_redis_transaction_buffer proxy_batch_write_at disable_spend_logs disable_spend_updates disable_error_logs store_prompts_in_spend_logs maximum_spend_logs_retention_interval maximum_spend_logs_cleanup_cron'
     ),
     ...unsupported(
-      'limits are not enforced in this version',
+      'how the database is used is not set',
+      'database_connection_pool_limit database_connection_timeout database_connection_pool_timeout database_connect_timeout database_socket_timeout database_disable_prepared_statements database_extra_connection_params disable_prisma_schema_update allow_requests_on_db_unavailable proxy_budget_rescheduler_min_time proxy_budget_rescheduler_max_time disable_reset_budget scope_spend_list_endpoints_to_caller fail_closed_budget_enforcement'
+    ),
+    ...unsupported(
+      'limits are said of each key, team, user, organization or entry',
       'max_parallel_requests global_max_parallel_requests token_rate_limit_type disable_retry_on_max_parallel_request_limit_error max_in_flight_requests_per_worker max_in_flight_requests_queue_size'
     ),
     ...unsupported('answers are not limited in size', 'max_response_size_mb'),
@@ -167,7 +172,7 @@ export const GENERAL_SETTINGS = rules(
       'completion_model embedding_model image_generation_model moderation_model infer_model_from_keys'
     ),
     ...unsupported(
-      'backends are probed as /health says',
+      'declare health_check at an entry',
       'background_health_checks health_check_interval health_check_concurrency health_check_details use_shared_health_check enable_health_check_routing health_check_staleness_threshold'
     ),
     ...unsupported(

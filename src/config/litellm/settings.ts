@@ -50,6 +50,13 @@ const READERS: Readonly<Record<string, Reader>> = {
     ledger.note(said.key, path, 'approximate', json ? 'logs are JSON' : 'the format is `auto`: JSON, but on a terminal')
     if (json) put(root, ['server', 'logs', 'format'], said.key, scalarAt(said.node.spot, 'json'))
   },
+  maximum_spend_logs_retention_period: (said, path, { ledger, root, rule }) => {
+    const period = textOf(said.node) ?? numberOf(said.node)
+    const isOurs = typeof period === 'number' || /^\d+(s|m|h|d)$/.test(period ?? '')
+    if (!isOurs) return ledger.note(said.key, path, 'unsupported', 'say spend.retention, such as `30d`')
+    ledger.note(said.key, path, rule.fit, rule.reason)
+    put(root, ['spend', 'retention'], said.key, said.node)
+  },
   max_request_size_mb: (said, path, { ledger, root }) => {
     const megabytes = numberOf(said.node)
     if (megabytes === undefined || megabytes <= 0)
@@ -84,7 +91,7 @@ function adoptCallbacks(said: LocatedEntry, path: Path, { ledger }: SettingsCont
     const known = textOf(item) === 'prometheus'
     const reason = known
       ? 'metrics are always on, at /metrics, under names of their own'
-      : 'this callback is not there in this version'
+      : 'this callback is not there; hooks see each call'
     ledger.note(
       item.spot,
       said.node.kind === 'list' ? [...path, index] : path,
