@@ -124,6 +124,8 @@ t.test('what was not sent before the end is sent by the next process', async t =
   const abandoned = join(folder, `${NOBODY}-1-1-0.ndjson`)
   writeFileSync(abandoned, readFileSync(join(folder, file)))
   rmSync(join(folder, file))
+  // Killed before its first line.
+  writeFileSync(join(folder, `${NOBODY}-1-2-0.ndjson`), '')
   const next = journalIn(folder)
   const shelf = new Shelf()
   next.journal.ship(shelf.ship)

@@ -35,16 +35,21 @@ export function decodeLine(text: string): Line | undefined {
   const { sent, settled } = parsed(text)
   const told = settled ?? sent
   if (told === undefined) return undefined
-  const { settledAt, startedAt, costNano, savedNano, ...same } = told
-  if (typeof same.callId !== 'string' || !/^-?\d+$/.test(costNano)) return undefined
+  const { callId, settledAt, startedAt, costNano, savedNano } = told
+  if (typeof callId !== 'string' || !/^-?\d+$/.test(costNano)) return undefined
   const call: SettledCall = {
-    ...same,
+    ...told,
     settledAt: new Date(settledAt),
     startedAt: new Date(startedAt),
     costNano: BigInt(costNano),
-    ...(savedNano !== undefined && { savedNano: BigInt(savedNano) })
+    savedNano: savedNano === undefined ? undefined : BigInt(savedNano)
   }
   return { kind: settled === undefined ? 'sent' : 'settled', call }
+}
+
+/** Without a look inside. */
+export function isSent(text: string): boolean {
+  return text.startsWith('{"sent":') && text.endsWith('}')
 }
 
 function parsed(text: string): { readonly sent?: Told; readonly settled?: Told } {

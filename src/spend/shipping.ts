@@ -3,7 +3,7 @@
 import { Failure } from '../chat/failure.ts'
 import type { StoreLog } from '../store/database.ts'
 import type { Inserted, SettledCall } from '../store/spend.ts'
-import { decodeLine } from './journal-line.ts'
+import { decodeLine, isSent } from './journal-line.ts'
 import { readPiece, type Segment } from './segment.ts'
 
 /** Writes calls into the store. */
@@ -110,7 +110,8 @@ export class Shipping {
       this.#reviewed = true
     }
     for (;;) {
-      const segment = this.#segments.find(({ shipped, size }) => shipped < size)
+      // What others have left goes, even where nothing is in it.
+      const segment = this.#segments.find(each => each.shipped < each.size || !this.#files.isOurs(each))
       if (segment === undefined) return undefined
       const failure = await this.#drain(segment, ship)
       if (failure !== undefined) return failure
@@ -128,6 +129,7 @@ export class Shipping {
     const calls: SettledCall[] = []
     let broken = 0
     for (const text of lines) {
+      if (isSent(text)) continue
       const line = decodeLine(text)
       if (line === undefined) broken++
       else if (line.kind === 'settled') calls.push(line.call)
