@@ -27,22 +27,29 @@ type Reviewed = ChatAnswer | Failure
 
 /** What hooks made of a request on its way to one target, and what they do to the answer. */
 export class HookedAttempt {
-  readonly call: HookCall
   readonly #bounds: readonly Bound[]
+  readonly #asked: Asked | undefined
+  #call: HookCall
 
-  /** `bounds`: those that the request has passed. */
-  constructor(call: HookCall, bounds: readonly Bound[]) {
-    this.call = call
+  /** `bounds`: those that the request has passed. `asked`: whom it goes to, when the call does not say so yet. */
+  constructor(call: HookCall, bounds: readonly Bound[], asked?: Asked) {
+    this.#call = call
     this.#bounds = bounds
+    this.#asked = asked
   }
 
   get changes(): CallChanges {
-    return this.call.changes
+    return this.#call.changes
+  }
+
+  get call(): HookCall {
+    if (this.#asked !== undefined && this.#call.target === undefined) this.#call = this.#call.at(infoOf(this.#asked))
+    return this.#call
   }
 
   /** They have to be shown the answer, so its bytes cannot simply pass. */
   get readsAnswer(): boolean {
-    const { operation } = this.call
+    const { operation } = this.#call
     if (operation !== 'chat' && operation !== 'completions') return false
     return this.#bounds.some(({ phases }) => phases.onEvent !== undefined || phases.postCall !== undefined)
   }
@@ -71,7 +78,7 @@ export class Hooked {
   /** The gateway's own hooks that the request has passed. */
   #passed: readonly Bound[] = []
   #entry: readonly Bound[] = []
-  #target: TargetInfo | undefined
+  #asked: Asked | undefined
   #headers: Readonly<Record<string, string>> | undefined
   #rescued = false
 
@@ -118,11 +125,10 @@ export class Hooked {
 
   /** Runs the hooks of a target's entry. */
   at(target: Target, model: string): HookedAttempt | Ended | Promise<HookedAttempt | Ended> {
-    this.#target = infoOf(target, model)
-    const call = this.#call.at(this.#target)
+    this.#asked = { target, model }
     this.#entry = target.hooks
-    if (target.hooks.length === 0) return new HookedAttempt(call, this.#passed)
-    const gone = runDown(target.hooks, call)
+    if (target.hooks.length === 0) return new HookedAttempt(this.#call, this.#passed, this.#asked)
+    const gone = runDown(target.hooks, this.#call.at(infoOf(this.#asked)))
     return gone instanceof Promise ? gone.then(later => this.#arrive(later)) : this.#arrive(gone)
   }
 
@@ -146,12 +152,12 @@ export class Hooked {
   /** The request is over. What hooks still do for it is of no use when the client has left or got a failure. */
   done(record: CallRecord): void {
     if (record.clientGone || record.failure !== undefined) this.#origin.abort()
-    runDone([...this.#set.own, ...this.#entry], record, this.#last)
+    for (const list of [this.#set.own, this.#entry]) if (list.some(hasEnd)) runDone(list, record, this.#last)
     this.#set.leave()
   }
 
   get #last(): HookCall {
-    return this.#target === undefined ? this.#call : this.#call.at(this.#target)
+    return this.#asked === undefined ? this.#call : this.#call.at(infoOf(this.#asked))
   }
 
   #ended(end: Answer | Failure, attempt: HookedAttempt): Ended {
@@ -162,7 +168,15 @@ export class Hooked {
 
 const NOTHING = (call: HookCall): Gone => ({ call, passed: [], end: undefined })
 
-function infoOf(target: Target, model: string): TargetInfo {
+const hasEnd = ({ phases }: Bound) => phases.onDone !== undefined
+
+/** Whom an attempt asks, and what for. */
+interface Asked {
+  readonly target: Target
+  readonly model: string
+}
+
+function infoOf({ target, model }: Asked): TargetInfo {
   const { name, provider, origin, surfaces } = target
   return Object.freeze({ name, provider, model, origin, dialects: surfaces.map(surface => surface.dialect) })
 }

@@ -29,45 +29,38 @@ export class HookStage {
 
   push(event: ChatEvent): readonly ChatEvent[] {
     if (event.type === 'ping' || event.type === 'failure') return this.#valid.push(event)
-    const last = event.type === 'finish'
-    let events: readonly ChatEvent[] = [event]
-    for (let at = 0; at < this.#bounds.length; at++) events = this.#through(at, events)
-    if (last) this.#measure()
-    const first = events[0]
-    if (events.length === 1 && first !== undefined) return this.#valid.push(first)
-    return events.flatMap(made => this.#valid.push(made))
+    let said: ChatEvent | readonly ChatEvent[] = event
+    for (let at = 0; at < this.#bounds.length; at++)
+      said = isList(said) ? said.flatMap(made => this.#ask(at, made)) : this.#ask(at, said)
+    if (event.type === 'finish') this.#measure()
+    return isList(said) ? said.flatMap(made => this.#valid.push(made)) : this.#valid.push(said)
   }
 
-  #through(at: number, events: readonly ChatEvent[]): readonly ChatEvent[] {
-    const first = events[0]
-    if (events.length === 1 && first !== undefined) return this.#ask(at, first)
-    return events.flatMap(event => this.#ask(at, event))
-  }
-
-  #ask(at: number, event: ChatEvent): readonly ChatEvent[] {
+  /** The event itself when the hook leaves it as it is. */
+  #ask(at: number, event: ChatEvent): ChatEvent | readonly ChatEvent[] {
     const bound = this.#bounds[at]
-    if (bound === undefined || event.type === 'failure' || this.#broken.has(bound)) return [event]
+    if (bound === undefined || event.type === 'failure') return event
+    if (this.#broken.size > 0 && this.#broken.has(bound)) return event
     const began = performance.now()
     let said: unknown
     try {
-      said = bound.phases.onEvent?.(freeze(event), this.#call)
+      said = bound.phases.onEvent?.(frozen(event), this.#call)
     } catch (error) {
       said = this.#fail(bound, error)
     }
     const took = performance.now() - began
     this.#spent[at] = (this.#spent[at] ?? 0) + took
     if (took > BLOCKING) bound.observe('onEvent', this.#call, took)
-    return this.#judged(bound, said, event)
+    return said === undefined ? event : this.#judged(bound, said, event)
   }
 
-  #judged(bound: Bound, said: unknown, event: ChatEvent): readonly ChatEvent[] {
-    if (said === undefined) return [event]
+  #judged(bound: Bound, said: unknown, event: ChatEvent): ChatEvent | readonly ChatEvent[] {
     if (said === null) return []
-    if (said instanceof Failure) return [{ type: 'failure', failure: said }]
-    const events: unknown[] = Array.isArray(said) ? said : [said]
-    if (events.every(isEvent)) return events
+    if (said instanceof Failure) return { type: 'failure', failure: said }
+    if (isEvent(said)) return said
+    if (Array.isArray(said) && said.every(isEvent)) return said
     const wrong = this.#fail(bound, new TypeError('it returned something else than events, null or nothing'))
-    return wrong === undefined ? [event] : [{ type: 'failure', failure: wrong }]
+    return wrong === undefined ? event : { type: 'failure', failure: wrong }
   }
 
   #fail(bound: Bound, error: unknown): Failure | undefined {
@@ -81,9 +74,14 @@ export class HookStage {
   }
 }
 
-/** Most events are flat. */
-function freeze(event: ChatEvent): ChatEvent {
-  return event.type === 'block-delta' ? Object.freeze(event) : deepFreeze(event)
+function isList(said: ChatEvent | readonly ChatEvent[]): said is readonly ChatEvent[] {
+  return Array.isArray(said)
+}
+
+/** Of the events that are most, a copy: an object as it is written here is frozen ten times as fast as any other. */
+function frozen(event: ChatEvent): ChatEvent {
+  if (event.type !== 'block-delta') return deepFreeze(event)
+  return Object.freeze({ type: 'block-delta', index: event.index, text: event.text })
 }
 
 /** The fields without which an event is none. */
