@@ -1,7 +1,9 @@
 // What of an answer its client cannot be told, through the door: it is named in a header, in the log and in the metrics.
 import t, { type Test } from 'tap'
 import { Failure } from '../src/chat/failure.ts'
+import { eventsOf } from '../src/chat/replay.ts'
 import { Dropped } from '../src/dialects/dropped.ts'
+import { DIALECTS } from '../src/dialects/index.ts'
 import { type PartialConfig, type TestGateway, testGateway } from './support/app.ts'
 import { get, post } from './support/ask.ts'
 import { CONTEXT, events, frames, NAMES, stream, translator } from './support/translate.ts'
@@ -163,6 +165,24 @@ t.test('thinking that only its maker can verify, and tools that only it knows, a
   )
   const carried = await post(`${gateway.url}/v1/responses`, { model: 'm', input: 'hi' })
   t.equal(carried.headers['x-gateway-dropped'], 'answer.server_tool_use', 'a Responses client carries the proofs')
+})
+
+t.test('an older completion has only a text', async t => {
+  const chat = translator('openai-chat')
+  const message = {
+    role: 'assistant',
+    content: 'Yes',
+    annotations: [{ type: 'url_citation', url_citation: { url: 'https://example.com', title: 'x' } }],
+    tool_calls: [{ id: 'a', function: { name: 'f', arguments: '{}' } }]
+  }
+  const whole = chat.decodeAnswer({ choices: [{ index: 0, message, logprobs: PROBABLE, finish_reason: 'stop' }] })
+  if (whole instanceof Failure) return t.fail(whole.message)
+  const [once, pieces] = [new Dropped('openai-chat', 'answer'), new Dropped('openai-chat', 'answer')]
+  DIALECTS['openai-chat'].completions?.encodeAnswer(whole, { ...CONTEXT, dropped: once })
+  const encoder = DIALECTS['openai-chat'].completions?.encodeStream({ ...CONTEXT, dropped: pieces })
+  for (const event of eventsOf(whole)) encoder?.push(event)
+  for (const dropped of [once, pieces])
+    t.same(dropped.list(), ['answer.citations', 'answer.logprobs', 'answer.tool_call'])
 })
 
 t.test('a signature of Gemini’s on a call is missed by everybody else, streamed or whole', async t => {
