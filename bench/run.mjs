@@ -20,6 +20,7 @@ const HELP = `Compares Sluice with nginx and Portkey before the same mock upstre
   npm run bench -- --startup           start to first answer, and memory at rest
   npm run bench -- --reload            saved YAML to in force
   npm run bench -- --translate         what an event costs between two dialects
+  npm run bench -- --counting          what metrics and spans of a request cost
   npm run bench -- --only hub --cells paced,stream   streams that are read and written again on the way
 
 SLUICE_COMMAND="node dist/src/cli/main.js start" is what is run from the repository's root as Sluice.`
@@ -34,6 +35,7 @@ const { values: options } = parseArgs({
     startup: { type: 'boolean' },
     reload: { type: 'boolean' },
     translate: { type: 'boolean' },
+    counting: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' }
   }
 })
@@ -171,6 +173,7 @@ async function main() {
   try {
     pinSelf()
     if (options.startup) await (await import('./startup.mjs')).measureStartup(folder, tell)
+    else if (options.counting) await (await import('./counting.mjs')).countingBench()
     else if (options.translate) await (await import('./translate.mjs')).translateBench()
     else if (options.reload) await (await import('./reload.mjs')).measureReload(folder, tell)
     else await compare(folder)

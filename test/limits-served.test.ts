@@ -93,7 +93,7 @@ async function kept(t: Test, config: PartialConfig = {}, databaseUrl?: string): 
   })
   const lines: string[] = []
   const logs = await Logs.open(
-    { level: 'info', format: 'json' },
+    { level: 'info', format: 'json', rooms: {} },
     { destination: { write: text => lines.push(text) }, terminal: false, secrets: new Secrets() }
   )
   const folder = mkdtempSync(join(tmpdir(), 'sluice-books-'))

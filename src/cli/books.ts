@@ -10,7 +10,7 @@ import { parseSize } from '../lib/size.ts'
 import type { Alert } from '../limits/limits.ts'
 import { Journal } from '../spend/journal.ts'
 import type { Store } from '../store/store.ts'
-import type { Logs } from './logs.ts'
+import type { RoomLog } from './logs.ts'
 
 export interface Books {
   /** Everything is on disk when this resolves, and in the store if that answers soon. */
@@ -29,7 +29,7 @@ const POST_TIMEOUT = 5000
 const POST_TRIES = 3
 
 /** Opened once the gateway listens; nothing waits for it. */
-export async function keepBooks(gateway: Gateway, keyring: Keyring, dataDir: string, logs: Logs): Promise<Books> {
+export async function keepBooks(gateway: Gateway, keyring: Keyring, dataDir: string, logs: RoomLog): Promise<Books> {
   const { config } = gateway.runtime
   const journal = new Journal({
     folder: join(dataDir, 'journal'),
@@ -67,7 +67,7 @@ async function shipTo(store: Store, journal: Journal): Promise<void> {
 }
 
 /** Its driver is read only where there is a Redis. */
-async function shareLimits(gateway: Gateway, url: string, logs: Logs): Promise<void> {
+async function shareLimits(gateway: Gateway, url: string, logs: RoomLog): Promise<void> {
   const { RedisLimits } = await import('../limits/redis.ts')
   const outage = gateway.runtime.config.limits.without_redis
   const limits = new RedisLimits({
@@ -91,7 +91,7 @@ function forgetBudget(gateway: Gateway, owner: string): void {
   gateway.limits.forget(owner.slice(0, colon), owner.slice(colon + 1))
 }
 
-async function sweepLogs(store: Store, retention: number, logs: Logs): Promise<void> {
+async function sweepLogs(store: Store, retention: number, logs: RoomLog): Promise<void> {
   const { deleteCallsBefore, deleteCountersBefore } = await import('../store/logs.ts')
   const now = Date.now()
   await deleteCountersBefore(store, 'hour', new Date(now - HOURS_KEPT))
@@ -105,7 +105,7 @@ async function sweepLogs(store: Store, retention: number, logs: Logs): Promise<v
   if (gone > 0) logs.event('info', 'spend logs older than spend.retention were deleted', { rows: gone })
 }
 
-function tellAlert({ bound, budget, spent, percent }: Alert, gateway: Gateway, logs: Logs): void {
+function tellAlert({ bound, budget, spent, percent }: Alert, gateway: Gateway, logs: RoomLog): void {
   const { scope, id, model } = bound
   const told = {
     event: 'budget',
@@ -122,7 +122,7 @@ function tellAlert({ bound, budget, spent, percent }: Alert, gateway: Gateway, l
   if (url !== '') void postAlert(url, told, logs)
 }
 
-async function postAlert(url: string, told: object, logs: Logs): Promise<void> {
+async function postAlert(url: string, told: object, logs: RoomLog): Promise<void> {
   let problem = ''
   for (let attempt = 0; attempt < POST_TRIES; attempt++) {
     if (attempt > 0) await wait(1000 * 4 ** attempt, undefined, { ref: false })

@@ -18,6 +18,10 @@ export interface LogOptions {
 }
 
 type Level = 'debug' | 'info' | 'warn' | 'error' | 'fatal'
+/** Parts of the gateway that may have a level of their own. */
+type Room = 'requests' | 'probes' | 'config' | 'hooks' | 'keys' | 'spend' | 'tracing' | 'gateway'
+/** A log for one of them. */
+export type RoomLog = Pick<Logs, 'event'>
 type Style = { readonly pretty: (line: string) => string; readonly colors: ReturnType<typeof pc.createColors> }
 
 /** What happened, a line each: to people on a terminal, as JSON elsewhere. Knows no prompt, and lets no secret through. */
@@ -26,7 +30,8 @@ export class Logs {
   readonly #gathering: Gathering
   readonly #pino: pino.Logger
   #style: Style | undefined
-  #least = 0
+  #level = 0
+  #levels: Readonly<Partial<Record<string, number>>> = {}
 
   private constructor(options: LogOptions) {
     this.#options = options
@@ -43,9 +48,11 @@ export class Logs {
   }
 
   /** Takes effect with the next line. */
-  async configure({ level, format }: LogSettings): Promise<void> {
-    this.#pino.level = level
-    this.#least = pino.levels.values[level] ?? Number.POSITIVE_INFINITY
+  async configure({ level, format, rooms }: LogSettings): Promise<void> {
+    // What is let through is decided here.
+    this.#pino.level = 'trace'
+    this.#level = weightOf(level)
+    this.#levels = Object.fromEntries(Object.entries(rooms).map(([room, own]) => [room, weightOf(own)]))
     const { json, terminal } = this.#options
     const pretty = json !== true && (format === 'pretty' || (format === 'auto' && terminal))
     this.#style = pretty ? (this.#style ?? (await prettyStyle(terminal))) : undefined
@@ -55,8 +62,25 @@ export class Logs {
     return this.#style !== undefined
   }
 
+  /** The same log, for lines of one room. */
+  in(room: Room): RoomLog {
+    return {
+      event: (level, message, fields, lines) => {
+        if (this.#lets(room, level)) this.#write(level, message, { room, ...fields }, lines)
+      }
+    }
+  }
+
   /** Something the process did, with particulars a line each. */
-  event(
+  event(level: Level, message: string, fields?: Readonly<Record<string, unknown>>, lines?: readonly string[]): void {
+    if (this.#lets('gateway', level)) this.#write(level, message, fields, lines)
+  }
+
+  #lets(room: Room, level: string): boolean {
+    return weightOf(level) >= (this.#levels[room] ?? this.#level)
+  }
+
+  #write(
     level: Level,
     message: string,
     fields: Readonly<Record<string, unknown>> = {},
@@ -77,7 +101,7 @@ export class Logs {
     const { workspace } = this.#options
     const record = workspace === undefined ? settled : { ...settled, endpoint: `/w/${workspace}${settled.endpoint}` }
     const level = levelOf(record)
-    if ((pino.levels.values[level] ?? 0) < this.#least) return
+    if (!this.#lets('requests', level)) return
     const more = record.failure === undefined ? NOTHING : this.#reasons(record, cause)
     const line =
       this.#style === undefined ? jsonLine(record, level, more) : prettyLine(record, level, more, this.#style.colors)
@@ -119,6 +143,11 @@ export class Logs {
   #put(line: string): void {
     this.#gathering.write(this.#style === undefined ? line : this.#style.pretty(line))
   }
+}
+
+/** `silent` is above all. */
+function weightOf(level: string): number {
+  return pino.levels.values[level] ?? Number.POSITIVE_INFINITY
 }
 
 const NOTHING = {}

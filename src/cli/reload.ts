@@ -89,19 +89,21 @@ export class Reloader {
     const lines = tell(problems).map(line => secrets.redact(line))
     this.#rejected = lines
     gateway.metrics.reloaded('rejected')
-    logs.event('error', `configuration refused; generation ${generation} stays in force`, { generation, reason }, lines)
+    logs
+      .in('config')
+      .event('error', `configuration refused; generation ${generation} stays in force`, { generation, reason }, lines)
     return { accepted: false, generation, lines }
   }
 
   #keep({ runtime, warnings }: Prepared, reason: string): ReloadOutcome {
     const { gateway, logs } = this.#settings
     runtime.hooks?.leave()
-    for (const warning of warnings) logs.event('warn', warning)
+    for (const warning of warnings) logs.in('config').event('warn', warning)
     const { generation } = gateway.runtime
     const mended = this.#rejected.length > 0
     this.#rejected = []
     gateway.metrics.reloaded('unchanged')
-    logs.event(mended ? 'info' : 'debug', 'configuration unchanged', { generation, reason })
+    logs.in('config').event(mended ? 'info' : 'debug', 'configuration unchanged', { generation, reason })
     return { accepted: true, generation, lines: ['Nothing changed.'] }
   }
 
@@ -125,8 +127,10 @@ export class Reloader {
     const milliseconds = Math.round(performance.now() - began)
     await logs.configure(runtime.config.server.logs)
     await tracing.configure(runtime.config.server.tracing)
-    logs.event('info', `configuration reloaded: generation ${generation}`, { generation, reason, milliseconds }, lines)
-    for (const warning of warningsOf(prepared)) logs.event('warn', warning)
+    logs
+      .in('config')
+      .event('info', `configuration reloaded: generation ${generation}`, { generation, reason, milliseconds }, lines)
+    for (const warning of warningsOf(prepared)) logs.in('config').event('warn', warning)
     return { accepted: true, generation, lines }
   }
 

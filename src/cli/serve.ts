@@ -21,6 +21,7 @@ import { leavePidFile } from './leave-pid-file.ts'
 import { type Listening, listen } from './listen.ts'
 import { Logs } from './logs.ts'
 import { type Overrides, type Prepared, prepare, type Refused, shorter, tell } from './prepare.ts'
+import { probeLog } from './probes.ts'
 import { Reloader, warningsOf } from './reload.ts'
 import { Secrets } from './secrets.ts'
 import { shutDown } from './shut-down.ts'
@@ -80,7 +81,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   const told: Told[] = []
   let logs: Logs | undefined
   // What hooks say while they are set up waits for the log, which the same file configures.
-  const log = hookLog((...line) => (logs === undefined ? told.push(line) : logs.event(...line)))
+  const log = hookLog((...line) => (logs === undefined ? told.push(line) : logs.in('hooks').event(...line)))
   const shelf = new Shelf({ log, metrics })
   const prepared = await prepare(file, { ...environment, generation: 1 }, overrides, shelf)
   const secrets = new Secrets()
@@ -89,9 +90,9 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   secrets.learn(loaded.config, env)
   const opened = await openLogs(options, loaded.config.server.logs, secrets)
   logs = opened
-  for (const line of told) opened.event(...line)
+  for (const line of told) opened.in('hooks').event(...line)
   const gateway = new Gateway(runtime, metrics, (record, cause) => opened.call(record, cause))
-  const tracing = new Tracing(gateway, opened)
+  const tracing = new Tracing(gateway, opened.in('tracing'))
   await tracing.configure(loaded.config.server.tracing)
   let watched: Pick<Refused, 'files' | 'globs'> = loaded
   const reloader = new Reloader(
@@ -126,10 +127,10 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     await Promise.all([watcher.close(), app.close(), pools.close()])
     throw error
   })
-  const books = await keepBooks(gateway, keyring, dataDir, opened)
+  const books = await keepBooks(gateway, keyring, dataDir, opened.in('spend'))
   // A database of our own takes seconds to be made, and nobody waits for it who does not ask with a key.
   if (runtime.masterKey !== undefined) keyring.wake()
-  for (const warning of warningsOf(prepared)) opened.event('warn', warning)
+  for (const warning of warningsOf(prepared)) opened.in('config').event('warn', warning)
   const record = workspaces && (await leavePidFile(dataDir, listening, file, opened))
   const started = { app, gateway, logs: opened, dataDir }
   let stopping: Promise<void> | undefined
@@ -183,13 +184,14 @@ function controlsOf(reloader: Reloader, logs: Logs): Controls {
   return {
     reload: () => reloader.reload('admin'),
     rejected: () => reloader.rejected(),
-    onBug: error => logs.bug(error, 'a request could not be answered')
+    onBug: error => logs.bug(error, 'a request could not be answered'),
+    onProbe: probeLog(logs.in('probes'))
   }
 }
 
 function keyringOf({ env }: StartOptions, gateway: Gateway, dataDir: string, logs: Logs): Keyring {
   const { database_url: databaseUrl } = gateway.runtime.config.store
-  const log: StoreLog = (level, message, fields) => logs.event(level, message, fields)
+  const log: StoreLog = (level, message, fields) => logs.in('keys').event(level, message, fields)
   const keyring = new Keyring({ databaseUrl, dataDir, pepper: env['SLUICE_KEY_PEPPER'] }, log)
   declareKeys(gateway, keyring, log)
   return keyring

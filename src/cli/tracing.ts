@@ -3,18 +3,18 @@ import type { TracingSettings } from '../config/generated/types.ts'
 import type { Gateway } from '../exchange/gateway.ts'
 import { VERSION } from '../server/version.ts'
 import type { Tracer } from '../tracing/tracer.ts'
-import type { Logs } from './logs.ts'
+import type { RoomLog } from './logs.ts'
 
 /** Keeps the tracer that the configuration in force asks for, if it asks for one. */
 export class Tracing {
   readonly #gateway: Gateway
-  readonly #logs: Logs
+  readonly #logs: RoomLog
   #said = ''
   #tracer: Tracer | undefined
   /** Those that are sending off their last. */
   readonly #leaving = new Set<Promise<void>>()
 
-  constructor(gateway: Gateway, logs: Logs) {
+  constructor(gateway: Gateway, logs: RoomLog) {
     this.#gateway = gateway
     this.#logs = logs
   }

@@ -18,6 +18,8 @@ export interface Controls {
   /** The last configuration that was refused, if the file now differs from what is in force. */
   rejected(): readonly string[]
   onBug(error: Error): void
+  /** Somebody looked whether the gateway is there, or scraped it. */
+  onProbe?(path: string, status: number, milliseconds: number): void
 }
 
 export function adminRoutes(app: FastifyInstance, gateway: Gateway, controls: Controls): void {

@@ -4,6 +4,8 @@ import type { Keyring } from '../keys/keyring.ts'
 import type { Controls } from './admin.ts'
 import { VERSION } from './version.ts'
 
+const PROBED = /^\/(health|metrics)/
+
 /** What probes, scrapers and people look at. */
 export function observeRoutes(
   app: FastifyInstance,
@@ -11,6 +13,10 @@ export function observeRoutes(
   controls: Controls,
   keyring: Keyring | undefined
 ): void {
+  app.addHook('onResponse', async (request, reply) => {
+    const path = request.routeOptions.url ?? ''
+    if (PROBED.test(path)) controls.onProbe?.(path, reply.statusCode, reply.elapsedTime)
+  })
   app.get('/', () => ({
     name: 'sluice',
     version: VERSION,

@@ -119,6 +119,12 @@ export interface LogSettings {
    * One JSON object a line, or coloured lines for people; `auto` is pretty on a terminal and JSON elsewhere.
    */
   format: 'auto' | 'json' | 'pretty'
+  /**
+   * Other levels for parts of it: `requests` (a line for each), `probes` (`/health` and `/metrics`, at `debug`: the first of its kind, each change, and one of a hundred), `config`, `hooks`, `keys`, `spend`, `tracing`; the rest is `gateway`.
+   */
+  rooms: {
+    [k: string]: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+  }
 }
 /**
  * OpenTelemetry traces over OTLP/HTTP. They hold no word of a conversation.
