@@ -44,7 +44,7 @@ async function upstream(t: Test, models: readonly string[], key?: string): Promi
   return state
 }
 
-t.setTimeout(60_000)
+t.setTimeout(180_000)
 
 t.test('recommend asks each upstream, and says what can be done where one does not answer', async t => {
   const [well, locked, models] = [
@@ -213,4 +213,30 @@ t.test('the path of a key file is no secret in plain text, and a key is', async 
     t.same(warnings(path), [], path)
   for (const key of ['/aB3dE5fG7hI9jK1lM3nO5pQ7', 'AIzaSyA1b2C3d4E5f6G7h8I9j0'])
     t.match(warnings(key), [/a secret stands in the file/], 'base64 may begin with a slash')
+})
+
+t.test('explain asks the gateway that keeps it what a key may use', async t => {
+  const { path } = folder(
+    t,
+    'auth: { master_key: sk-master-0001 }\nmodel_list: [{ model_name: open/a, provider: demo }, { model_name: secret, provider: demo }]\n'
+  )
+  const ask = (model: string, key: string) => run(['explain', model, '--key', key, '--json'], { cwd: path })
+  t.match(JSON.parse((await ask('secret', 'sk-x')).stdout), { key: { text: /none runs here/ } })
+  const gateway = await start([], { cwd: path })
+  t.teardown(async () => {
+    gateway.child.kill('SIGTERM')
+    await gateway.ended
+  })
+  await gateway.until(/keys are on/, 60_000)
+  const made = await fetch(`${gateway.url}/key/generate`, {
+    method: 'POST',
+    headers: { authorization: 'Bearer sk-master-0001', 'content-type': 'application/json' },
+    body: '{"models":["open/*"]}'
+  })
+  const { key } = (await made.json()) as { key: string }
+  t.match(await run(['explain', 'open/a', '--key', key], { cwd: path }), { code: 0, stdout: /The key may use it/ })
+  const refused = await ask('secret', key)
+  t.equal(refused.code, 1)
+  t.match(JSON.parse(refused.stdout), { key: { allowed: false, text: /may not use the model `secret`/ } })
+  t.match(JSON.parse((await ask('secret', 'sk-nobody')).stdout), { key: { allowed: false, text: /not known/ } })
 })

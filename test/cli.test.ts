@@ -158,7 +158,7 @@ t.test('explain says where a name leads and what a body becomes, offline', async
   t.match(stdout, 'POST http://127.0.0.1:9/v1/chat/completions')
   t.match(stdout, '~ model: "claude-x" → "qwen-x"')
   t.match(stdout, '~ max_tokens: 500 → 100')
-  t.match(stdout, /Keys are not kept/)
+  t.match(stdout, /No key is asked for here/)
   const json = JSON.parse((await run(['explain', 'claude-x', '--json'], { cwd: path })).stdout)
   t.match(json, { matched: 'glob claude-*', targets: [{ model: 'qwen-x', max_tokens: 100 }] })
   t.match(await run(['explain', 'gpt-4'], { cwd: path }), { code: 1, stderr: /not served/ })

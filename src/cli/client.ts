@@ -5,9 +5,15 @@ export interface Reply {
 }
 
 /** One GET with a time limit; a string says why there is no answer. */
-export async function ask(url: string, path: string, milliseconds: number): Promise<Reply | string> {
+export async function ask(
+  url: string,
+  path: string,
+  milliseconds: number,
+  headers: Readonly<Record<string, string>> = {}
+): Promise<Reply | string> {
   try {
-    const response = await fetch(new URL(path, url), { signal: AbortSignal.timeout(milliseconds), redirect: 'error' })
+    const signal = AbortSignal.timeout(milliseconds)
+    const response = await fetch(new URL(path, url), { headers, signal, redirect: 'error' })
     const body: unknown = await response.json()
     if (typeof body !== 'object' || body === null) return 'it did not answer with a JSON object'
     return { status: response.status, body: body as Record<string, unknown> }

@@ -1,10 +1,13 @@
 import { Failure } from '../chat/failure.ts'
 import { type Explanation, explain } from '../exchange/explain.ts'
+import { ask } from './client.ts'
 import { findConfig, type Where } from './find-config.ts'
 import { offline } from './offline.ts'
 import { colors, EXIT, fail, print, printJson, table } from './output.ts'
 import { shorter, tell } from './prepare.ts'
+import { printable } from './request-line.ts'
 import { type Rewrite, rewrites } from './rewrite.ts'
+import { findRunning } from './running.ts'
 
 export interface ExplainFlags extends Where {
   readonly json?: boolean
@@ -13,7 +16,14 @@ export interface ExplainFlags extends Where {
   readonly endpoint?: string | undefined
 }
 
-const NO_KEYS = 'Keys are not kept by this version: every caller that is let in may use every model.'
+/** Longer than a database of the gateway's own takes to open. */
+const PATIENCE = 20_000
+
+interface KeySays {
+  /** Undefined: nobody could be asked. */
+  readonly allowed: boolean | undefined
+  readonly text: string
+}
 
 /** Where a model name leads, by the file alone: no gateway need run, and nobody is asked. */
 export async function explainModel(model: string, flags: ExplainFlags): Promise<number> {
@@ -27,15 +37,37 @@ export async function explainModel(model: string, flags: ExplainFlags): Promise<
   const rewritten =
     flags.request === undefined ? undefined : rewrites(prepared.runtime, model, flags.request, flags.endpoint)
   if (typeof rewritten === 'string') return fail([rewritten], json)
-  const note = flags.key === undefined ? {} : { key: NO_KEYS }
+  const key =
+    flags.key === undefined
+      ? undefined
+      : await askKey(flags.key, model, flags, prepared.runtime.masterKey !== undefined)
+  const code = key?.allowed === false ? EXIT.failed : EXIT.done
   if (json) {
-    printJson({ config: source.file, ...explained, ...note, ...(rewritten !== undefined && { request: rewritten }) })
-    return EXIT.done
+    const more = { ...(key !== undefined && { key }), ...(rewritten !== undefined && { request: rewritten }) }
+    printJson({ config: source.file, ...explained, ...more })
+    return code
   }
   print(describe(explained, shorter(source.file)))
-  if (flags.key !== undefined) print(`\n${colors.yellow(NO_KEYS)}`)
+  if (key !== undefined) print(`\n${key.allowed === true ? key.text : colors.yellow(key.text)}`)
   if (rewritten !== undefined) for (const item of rewritten) print(`\n${describeRewrite(item)}`)
-  return EXIT.done
+  return code
+}
+
+/** What a key may use, the gateway alone knows that keeps it. */
+async function askKey(key: string, model: string, flags: ExplainFlags, isLocked: boolean): Promise<KeySays> {
+  if (!isLocked) return { allowed: true, text: 'No key is asked for here: auth.master_key is not set.' }
+  const found = await findRunning(flags)
+  const url = typeof found === 'string' ? undefined : found.record?.url
+  if (url === undefined)
+    return { allowed: undefined, text: 'Whether the key may use it, a running gateway would say; none runs here.' }
+  const path = `/v1/models/${model.split('/').map(encodeURIComponent).join('/')}`
+  const reply = await ask(url, path, PATIENCE, { authorization: `Bearer ${key}` })
+  if (typeof reply === 'string') return { allowed: undefined, text: `The gateway at ${url} did not say: ${reply}.` }
+  if (reply.status === 200) return { allowed: true, text: 'The key may use it.' }
+  const { message, recommendations } = (reply.body['error'] ?? {}) as { message?: unknown; recommendations?: unknown }
+  const advice = Array.isArray(recommendations) ? recommendations.map(String) : []
+  const lines = [`The key may not: ${String(message ?? reply.status)}`, ...advice]
+  return { allowed: reply.status >= 500 ? undefined : false, text: lines.map(printable).join('\n  ') }
 }
 
 type Explained = Explanation['targets'][number]

@@ -48,11 +48,11 @@ command('check [file]', 'Look a configuration through and say all that is wrong.
 
 command(
   'explain <model>',
-  'Say where a model name leads and why; asks nobody.',
+  'Say where a model name leads and why; asks no upstream.',
   'sluice explain claude-sonnet-4-5 --request body.json'
 )
   .addOption(config)
-  .option('--key <key>', 'as the caller with this key')
+  .option('--key <key>', 'whether this key may use it, as the gateway that runs here says')
   .option('--request <file>', 'a request body: says what would be sent upstream instead')
   .option('--endpoint <path>', 'the route the body is sent to; otherwise guessed from its shape')
   .addOption(workspace)
