@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createDemo } from '../src/demo/demo.ts'
 import type { PartialConfig } from './support/app.ts'
-import { post, smallest } from './support/ask.ts'
+import { get, post, smallest } from './support/ask.ts'
 import { type HookedGateway, hookedGateway } from './support/hooks.ts'
 import { closeServer, listen, socketsOf } from './support/port.ts'
 import { demoUpstream, playWire, startUpstream, type Upstream } from './support/upstream.ts'
@@ -13,9 +13,9 @@ type Scope = { teardown(done: () => unknown): void }
 type Hooks = NonNullable<PartialConfig['hooks']>
 
 /** The demo, which says this. */
-function saying(text: string): Promise<Upstream> {
+function saying(text: string, chunks = '30'): Promise<Upstream> {
   const play = playWire(createDemo())
-  const orders = ['x-demo-text', text, 'x-demo-chunks', '30']
+  const orders = ['x-demo-text', text, 'x-demo-chunks', chunks]
   return startUpstream((request, response) =>
     play({ ...request, rawHeaders: [...request.rawHeaders, ...orders] }, response)
   )
@@ -53,6 +53,57 @@ const chat = (model: string, content: string, more: object = {}) => ({
 
 /** Both ways of asking, whole and as a stream. */
 const WAYS = ['pass', 'claude'].flatMap(model => [false, true].map(stream => ({ model, stream })))
+
+t.test('strip-prefix and token-cap, whichever way the request goes', async t => {
+  const { gateway, upstream } = await around(t, ['strip-prefix', { 'token-cap': { max: 7 } }])
+  for (const way of WAYS)
+    for (const [asked, sent] of [
+      [90_000, 7],
+      [3, 3],
+      [undefined, 7]
+    ]) {
+      const more = { stream: way.stream, ...(asked !== undefined && { max_tokens: asked }) }
+      const answer = await post(`${gateway.url}/v1/chat/completions`, chat(`openai/${way.model}`, 'hi', more))
+      t.equal(answer.status, 200, JSON.stringify(way))
+      t.match(lastBody(upstream), { model: way.model, max_tokens: sent })
+      t.match(answer.text, way.stream ? /data: \[DONE\]/ : /"finish_reason"/)
+    }
+})
+
+t.test('guard looks at answers: whole ones are kept back, of streams it tells', async t => {
+  const { gateway } = await around(
+    t,
+    [{ guard: { topics: { weapons: ['bomb'] }, answers: true } }],
+    saying('a bomb is')
+  )
+  for (const way of WAYS) {
+    gateway.log.length = 0
+    const answer = await post(`${gateway.url}/v1/chat/completions`, chat(way.model, 'hi', { stream: way.stream }))
+    t.equal(answer.status, way.stream ? 200 : 403, JSON.stringify(way))
+    // A machine that is busy may be told of as well.
+    const told = gateway.log.filter(line => line.startsWith('warn: guard'))
+    t.match(told, [/^warn: guard: answer breaks the rule weapons/], JSON.stringify(way))
+  }
+})
+
+t.test('validate lets right answers pass, asks again for wrong ones, and counts streams', async t => {
+  for (const [text, status] of [
+    ['42', 200],
+    ['no JSON', 502]
+  ] as const) {
+    const { gateway, upstream } = await around(t, [{ validate: { json: true, retries: 1 } }], saying(text, '1'))
+    for (const way of WAYS) {
+      const before = upstream.requests.length
+      const answer = await post(`${gateway.url}/v1/chat/completions`, chat(way.model, 'hi', { stream: way.stream }))
+      t.equal(answer.status, way.stream ? 200 : status, `${text} ${JSON.stringify(way)}`)
+      const asked = upstream.requests.length - before
+      t.equal(asked, status === 200 || way.stream ? 1 : 2, `${text} ${JSON.stringify(way)}`)
+    }
+    const counted = (await get(`${gateway.url}/metrics`)).text
+    if (status === 502) t.match(counted, /gateway_hook_events_total\{hook="validate",event="wrong_stream"\} 2/)
+    else t.notMatch(counted, /hook="validate",event="wrong/)
+  }
+})
 
 t.test('set-params fills in, overrides and drops', async t => {
   const { gateway, upstream } = await around(t, [
@@ -162,15 +213,22 @@ t.test('prompt-cache marks what Anthropic bills, once, and leaves short prompts'
     await post(gateway.url + path, body)
     t.notMatch(upstream.requests.at(-1)?.body.toString(), /cache_control/)
   }
-  const translated = await post(`${gateway.url}/v1/chat/completions`, {
-    model: 'claude',
-    messages: [
-      { role: 'system', content: long.system },
-      { role: 'user', content: 'hi' }
-    ]
-  })
-  t.equal(translated.status, 200)
-  t.match(lastBody(upstream), { system: [{ cache_control: { type: 'ephemeral' } }] })
+  const messages = [
+    { role: 'system', content: long.system },
+    { role: 'user', content: 'hi' }
+  ]
+  for (const stream of [false, true]) {
+    const translated = await post(`${gateway.url}/v1/chat/completions`, { model: 'claude', messages, stream })
+    t.equal(translated.status, 200)
+    t.match(lastBody(upstream), { system: [{ cache_control: { type: 'ephemeral' } }] })
+    // A conversation that goes on begins with the very bytes that were cached.
+    const first = JSON.stringify(lastBody(upstream)['system'])
+    const longer = [...messages, { role: 'assistant', content: 'yes' }, { role: 'user', content: 'go on' }]
+    await post(`${gateway.url}/v1/chat/completions`, { model: 'claude', messages: longer, stream })
+    t.equal(JSON.stringify(lastBody(upstream)['system']), first)
+    await post(`${gateway.url}/v1/chat/completions`, { model: 'pass', messages, stream })
+    t.notMatch(upstream.requests.at(-1)?.body.toString(), /cache_control/, 'those who bill no cache are told of none')
+  }
 })
 
 t.test('compress leaves code and tags, and refers to what was shown before', async t => {
