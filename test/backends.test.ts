@@ -240,3 +240,22 @@ t.test('explain asks the gateway that keeps it what a key may use', async t => {
   t.match(JSON.parse(refused.stdout), { key: { allowed: false, text: /may not use the model `secret`/ } })
   t.match(JSON.parse((await ask('secret', 'sk-nobody')).stdout), { key: { allowed: false, text: /not known/ } })
 })
+
+t.test('tags that LiteLLM’s clients send for their bills stop no request where no entry has tags', async t => {
+  const { path } = folder(
+    t,
+    'model_list: [{ model_name: plain, provider: demo }, { model_name: tagged, provider: demo, tags: [eu] }]\n'
+  )
+  const gateway = await start([], { cwd: path })
+  const ask = async (model: string, header: string, tags: string) => {
+    const headers = { 'content-type': 'application/json', [header]: tags }
+    const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'Hi' }] })
+    return (await fetch(`${gateway.url}/v1/chat/completions`, { method: 'POST', headers, body })).status
+  }
+  t.equal(await ask('plain', 'x-litellm-tags', 'team-a'), 200)
+  t.not(await ask('plain', 'x-gateway-tags', 'team-a'), 200, 'who says it to this gateway means it')
+  t.equal(await ask('tagged', 'x-litellm-tags', 'eu'), 200)
+  t.not(await ask('tagged', 'x-litellm-tags', 'us'), 200)
+  gateway.child.kill('SIGTERM')
+  await gateway.ended
+})

@@ -50,7 +50,9 @@ function sessionOf(inbound: Inbound): string | undefined {
 
 /** The tags that the header or the body's metadata name. They matter only where entries have some. */
 export function tagsOf(inbound: Inbound, route: Pick<Route, 'tagged'>): readonly string[] {
-  const header = inbound.headers['x-gateway-tags'] ?? inbound.headers['x-litellm-tags']
+  // LiteLLM's clients name tags for their bills, too: where no entry has any, that chooses nothing.
+  const theirs = route.tagged ? inbound.headers['x-litellm-tags'] : undefined
+  const header = inbound.headers['x-gateway-tags'] ?? theirs
   if (typeof header === 'string')
     return header
       .split(',', MAX_TAGS)
