@@ -35,15 +35,13 @@ interface Kept extends KeyedGateway {
   send(key: string, model: string, more?: object): Promise<Asked>
 }
 
-function answer(stream: boolean, pace: number): (request: { body: Buffer }, response: Response) => Promise<void> {
+function answerAfter(pace: number): (request: unknown, response: Response) => Promise<void> {
   return async (_, response) => {
     const usage = { prompt_tokens: 5, completion_tokens: TOKENS, total_tokens: 5 + TOKENS }
-    if (!stream) {
-      await wait(pace)
-      response.setHeader('content-type', 'application/json')
-      const message = { role: 'assistant', content: 'Hi' }
-      response.end(JSON.stringify({ id: 'a', choices: [{ index: 0, message, finish_reason: 'stop' }], usage }))
-    }
+    await wait(pace)
+    response.setHeader('content-type', 'application/json')
+    const message = { role: 'assistant', content: 'Hi' }
+    response.end(JSON.stringify({ id: 'a', choices: [{ index: 0, message, finish_reason: 'stop' }], usage }))
   }
 }
 
@@ -51,13 +49,18 @@ type Response = import('node:http').ServerResponse
 
 /** Says `{"fail":true}` where it is asked to, streams where it is asked to, for as long as the client listens. */
 async function upstreamFor(t: Test): Promise<Upstream> {
-  const whole = answer(false, 15)
+  const [whole, slow] = [answerAfter(15), answerAfter(2000)]
   const upstream = await startUpstream((request, response) => {
     const body = JSON.parse(request.body.toString() || '{}') as { stream?: boolean; user?: string }
     if (body.user === 'failing') {
       response.statusCode = 500
       return response.end('{"error":{"message":"no"}}')
     }
+    if (body.user === 'named') {
+      const usage = { prompt_tokens: 5, completion_tokens: 10, total_tokens: 15 }
+      return response.end(JSON.stringify({ id: 'a', model: 'gpt-4o', choices: [], usage }))
+    }
+    if (body.user === 'slow') return void slow(request, response)
     if (body.stream !== true) return void whole(request, response)
     response.setHeader('content-type', 'text/event-stream')
     const delta = { id: 'a', object: 'chat.completion.chunk', choices: [{ index: 0, delta: { content: ' word' } }] }
@@ -158,7 +161,7 @@ async function requests(t: Test, { make, send, url, gateway }: Kept): Promise<vo
 
 async function parallel(t: Test, { make, send }: Kept): Promise<void> {
   const key = await make({ max_parallel_requests: 3 })
-  const answers = await Promise.all(Array.from({ length: 10 }, () => send(key, 'free')))
+  const answers = await Promise.all(Array.from({ length: 10 }, () => send(key, 'free', { user: 'slow' })))
   t.equal(answers.filter(({ status }) => status === 200).length, 3)
   t.equal(answers.filter(({ status }) => status === 429).length, 7)
   t.equal((await send(key, 'free')).status, 200, 'places are given back')
@@ -231,7 +234,7 @@ async function ofModel(t: Test, { make, send }: Kept): Promise<void> {
   t.equal((await send(key, 'free')).status, 200)
 }
 
-async function passing(t: Test, { make, url, spent }: Kept): Promise<void> {
+async function passing(t: Test, { make, url, spent, gateway }: Kept): Promise<void> {
   const key = await make({ rpm_limit: 2, max_budget: 1 })
   const before = await spent()
   const body = { model: 'gpt-4o', messages: [] }
@@ -241,6 +244,15 @@ async function passing(t: Test, { make, url, spent }: Kept): Promise<void> {
   t.match(await go(), { status: 429, headers: { 'x-ratelimit-remaining-requests': '0' } })
   // The answer names no model, so its price is not known.
   t.equal(await spent(), before)
+  const other = await make({ max_budget: 0.0001 })
+  const named = () =>
+    post(`${url}/passthrough/house/v1/named`, { ...body, user: 'named' }, { authorization: `Bearer ${other}` })
+  const first = await named()
+  t.equal(first.status, 200)
+  // Five tokens at $2.50 and ten at $10 a million.
+  t.match(gateway.calls.get(String(first.headers['x-task-id'])), { cost: 0.0001125, usage: { input: 5, output: 10 } })
+  t.equal(Math.round(((await spent()) - before) * 1e7), 1125)
+  t.equal((await named()).status, 429, 'its budget is gone')
 }
 
 async function logged(t: Test, { make, send, store, spent, manage }: Kept): Promise<void> {
