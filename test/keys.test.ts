@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Failure } from '../src/chat/failure.ts'
+import { parseConfig } from '../src/config/load.ts'
 import type { Caller } from '../src/keys/caller.ts'
 import { get, post, smallest } from './support/ask.ts'
 import { type KeyedGateway, keyedGateway, MASTER_KEY } from './support/keys.ts'
@@ -365,6 +366,12 @@ t.test('groups of models', async t => {
   t.same(await Promise.all(asked.map(async name => (await chat(big, name)).status)), [403, 200, 403, 403, 403])
   const { json } = await get(`${url}/v1/models`, { authorization: `Bearer ${big}` })
   t.match(json, { data: [{ id: 'two' }] })
+  const litellm = parseConfig(
+    'model_list: [{model_name: a, litellm_params: {model: openai/x}, model_info: {access_groups: [beta]}}]',
+    'config.yaml',
+    { env: {} }
+  )
+  t.same(litellm.ok && litellm.loaded.config.model_list[0]?.access_groups, ['beta'], 'as LiteLLM’s file says them')
 })
 
 t.test('keys that the file declares', async t => {

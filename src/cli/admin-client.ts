@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { loadConfig } from '../config/load.ts'
-import type { Reply } from './client.ts'
+import { ask, type Reply } from './client.ts'
 import { findConfig, type Where } from './find-config.ts'
 import { EXIT } from './output.ts'
 import { shorter } from './prepare.ts'
@@ -20,7 +21,7 @@ export interface CannotAsk {
   readonly code: number
 }
 
-const PATIENCE = 30_000
+const PATIENCE = 60_000
 
 /** The gateway that is meant and its key; else why it cannot be asked. */
 export async function administrator(flags: AdminFlags): Promise<Administer | CannotAsk> {
@@ -36,7 +37,17 @@ export async function administrator(flags: AdminFlags): Promise<Administer | Can
       code: EXIT.failed
     }
   }
+  await untilOpen(url)
   return (method, path, body) => send(new URL(path, url), key, method, body)
+}
+
+/** A gateway that has just been started makes its database first. */
+async function untilOpen(url: string): Promise<void> {
+  for (const until = Date.now() + PATIENCE; Date.now() < until; await wait(300)) {
+    const health = await ask(url, '/health', PATIENCE)
+    const components = typeof health === 'string' ? undefined : health.body['components']
+    if (!(components instanceof Object) || !('database' in components) || components.database !== 'opening') return
+  }
 }
 
 async function urlOf(flags: AdminFlags): Promise<string | CannotAsk> {
