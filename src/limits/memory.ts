@@ -18,21 +18,9 @@ import {
   type Standing,
   windowOf
 } from './limits.ts'
+import { levelOf, type Purse, percentOf, SOON, shortFor } from './purse.ts'
 import { refusal } from './refusal.ts'
 import { Window } from './window.ts'
-
-/** What is spent and set aside since a moment. Budgets that begin together share it: they count the same money. */
-interface Purse {
-  readonly until: number
-  spent: bigint
-  reserved: bigint
-  /** The part of `spent` that everybody knows of. */
-  known: bigint
-  /** By limit: the highest percentage that was told. */
-  readonly told: Map<bigint, number>
-  /** What was spent before this was looked at: told by somebody else. */
-  readonly before: bigint
-}
 
 /** All that is counted for one scope, or for one model of it. */
 class Counter {
@@ -69,8 +57,6 @@ const IDLE_MS = 2 * DAY
 const PRIVATE: ReadonlySet<string> = new Set(['key', 'user', 'customer'])
 /** So many are shown to whoever scrapes. */
 const MOST_TOLD = 300
-/** Nobody knows when a request that is under way will end. */
-const SOON = 1000
 
 export class MemoryLimits implements Limits {
   readonly #counters = new Map<string, Counter>()
@@ -286,18 +272,6 @@ class Taken implements Reservation {
   }
 }
 
-/** Milliseconds until a budget can cover it; 0 when it does. */
-function shortFor(purse: Purse, { limit }: BudgetBound, ask: Amount, now: number, share: number): number {
-  const { spent, reserved, until, known } = purse
-  // What costs nothing goes on until all is gone.
-  if (spent >= limit) return until - now
-  // Of what was left when all were last agreed, each gives away its own share and counts what it gave.
-  const left =
-    share === 1 ? limit - spent : ((limit - known) * BigInt(Math.floor(share * 1e6))) / 1_000_000n - (spent - known)
-  if (reserved + ask.cost <= left) return 0
-  return ask.cost <= left ? SOON : until - now
-}
-
 function gauge(window: Window, limit: number, now: number): Gauge {
   const remaining = Math.max(0, Math.floor(limit - window.used(now) + 1e-9))
   return { limit, remaining, reset: window.reset(now) }
@@ -311,17 +285,6 @@ function tighter(one: Gauge | undefined, other: Gauge): Gauge {
 function later(one: Hit | undefined, other: Hit | undefined): Hit | undefined {
   if (one === undefined || other === undefined) return one ?? other
   return other.wait > one.wait ? other : one
-}
-
-const LEVELS = [100, 80, 50]
-
-function levelOf(spent: bigint, limit: bigint): number {
-  const percent = percentOf(spent, limit)
-  return LEVELS.find(level => percent >= level) ?? 0
-}
-
-function percentOf(spent: bigint, limit: bigint): number {
-  return limit <= 0n ? 100 : Number((spent * 10_000n) / limit) / 100
 }
 
 function part(limit: number, share: number): number {

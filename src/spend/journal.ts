@@ -128,8 +128,7 @@ export class Journal {
     try {
       const { folder } = this.#settings
       mkdirSync(folder, { recursive: true, mode: 0o700 })
-      next = new OpenSegment(join(folder, segmentName(this.#startedAt, this.#count)))
-      this.#count++
+      next = new OpenSegment(join(folder, segmentName(this.#startedAt, this.#count++)))
       // What has not ended yet is told again, so that the file before can go once it is in the store.
       for (const line of this.#sent.values()) next.append(line)
     } catch (error) {
