@@ -79,6 +79,34 @@ t.test('a scrape says what the table says: types, labels, buckets', async t => {
   t.match(await metrics.render(), 'gateway_config_rejected 0', 'the file is again what is in force')
 })
 
+t.test('what no upstream was asked for counts under the name that it asked for', async t => {
+  const gateway = await testGateway({ model_list: [{ model_name: 'fine', provider: 'demo' }] })
+  t.teardown(() => gateway.close())
+  for (const model of ['fine', 'nowhere']) {
+    const [path, body] = smallest('openai-chat', model)
+    await post(gateway.url + path, { ...body, stream: 'perhaps' })
+  }
+  const text = await gateway.gateway.metrics.render()
+  for (const model of ['fine', 'other'])
+    t.match(
+      text,
+      `gateway_requests_total{model="${model}",provider="none",endpoint="/v1/chat/completions",status="4xx"} 1`
+    )
+})
+
+t.test('time in line is no time of the gateway', async t => {
+  const gateway = await testGateway({
+    model_list: [{ model_name: 'slow', provider: 'demo', max_parallel: 1, demo: { first_byte: '400ms' } }]
+  })
+  t.teardown(() => gateway.close())
+  const [path, body] = smallest('openai-chat', 'slow')
+  const answers = await Promise.all([1, 2].map(() => post(gateway.url + path, body)))
+  const [, second] = gateway.records
+  t.ok((second?.waitedMilliseconds ?? 0) > 250)
+  t.ok((second?.overheadMilliseconds ?? 1000) < 200)
+  for (const { headers } of answers) t.ok(Number(headers['x-gateway-overhead-ms']) < 200)
+})
+
 t.test('the process tells how it is itself', async t => {
   const text = await new Metrics().render()
   for (const name of [

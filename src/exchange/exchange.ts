@@ -23,7 +23,7 @@ import { refusedModel } from './permitted.ts'
 import { type Known, Preparation, type Prepared } from './prepare.ts'
 import { advised, isModelMissing } from './recommend.ts'
 import type { Runtime } from './runtime.ts'
-import { count } from './settle.ts'
+import { count, seriesOf } from './settle.ts'
 import { type Candidate, candidatesOf, renderTrace } from './trace.ts'
 import type { Wait, Waiter } from './wait.ts'
 
@@ -195,7 +195,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     const checksEnd = inbound.operation === 'chat' || inbound.operation === 'completions'
     this.#patience.watchOver(target)
     const attempt = new Attempt({ target, surface, stream: inbound.stream, checksEnd, translation }, this)
-    if (this.#attempts.sent === 0) this.#overhead = attempt.startedAt - inbound.receivedAt
+    if (this.#attempts.sent === 0) this.#overhead = attempt.startedAt - inbound.receivedAt - this.#patience.waitedFor
     addOver(headers, this.#attempts.start(attempt, this.#model, this.#ladder?.ask.tokens ?? 0))
     this.#bill.sent(target, this.#model, this.#resolved)
     const request = { method: 'POST', path: surface.base + path, headers, body, bodyLength }
@@ -319,7 +319,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
 
   ownHeaders(): string[] {
     const attempt = this.#attempts.latest
-    if (attempt === undefined) this.#overhead = performance.now() - this.#inbound.receivedAt
+    if (attempt === undefined) this.#overhead = performance.now() - this.#inbound.receivedAt - this.#patience.waitedFor
     return ownHeaders({
       id: this.#inbound.id,
       target: attempt?.target,
@@ -385,9 +385,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
       clientGone,
       generation: this.#runtime.generation
     })
-    // A stranger chose the name of a model that leads nowhere.
-    const series = target?.series.call(inbound.endpoint) ?? metrics.call('other', 'none', inbound.endpoint)
-    count(record, series, metrics)
+    count(record, seriesOf(target, this.#resolved, inbound, this.#runtime, metrics), metrics)
     this.#attempts.spans?.settled(record)
     this.#gateway.settled(record, failure?.details.cause, accountOf(inbound, this.#resolved, spending.counted))
     this.#hooked?.done(record)

@@ -5,8 +5,7 @@ import { Wait, type Waiter } from './wait.ts'
 
 /** What a request does while nothing comes: it waits its turn or its time, and keeps its client patient. */
 export class Patience implements Waiter {
-  /** Milliseconds that it has waited with nothing under way. */
-  waitedFor = 0
+  #waited = 0
   #wait: Wait | undefined
   #heart: Heartbeat | undefined
   readonly #owner: Waiter & Patient
@@ -20,6 +19,11 @@ export class Patience implements Waiter {
     this.#deadlines = deadlines
   }
 
+  /** Milliseconds that it has waited with nothing under way, until now. */
+  get waitedFor(): number {
+    return this.#wait === undefined ? this.#waited : this.#waited + performance.now()
+  }
+
   /** From here on a client that waits is told that somebody is there, if the target is one that takes its time. */
   watchOver({ keepAlive }: Target): void {
     if (keepAlive !== undefined && this.#stream) this.#heart ??= new Heartbeat(keepAlive, this.#owner, this.#deadlines)
@@ -29,12 +33,12 @@ export class Patience implements Waiter {
   wait(target: Target, queued: boolean, milliseconds: number): void {
     this.watchOver(target)
     this.#wait = new Wait(this, target, queued, milliseconds, this.#deadlines)
-    this.waitedFor -= performance.now()
+    this.#waited -= performance.now()
   }
 
   waited(wait: Wait, over: 'slot' | 'time'): void {
     this.#wait = undefined
-    this.waitedFor += performance.now()
+    this.#waited += performance.now()
     this.#owner.waited(wait, over)
   }
 

@@ -1,6 +1,11 @@
+import { Failure } from '../chat/failure.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { CallSeries } from '../metrics/series.ts'
+import type { Resolved } from '../routing/routes.ts'
+import type { Target } from '../routing/target.ts'
+import type { Inbound } from './inbound.ts'
 import type { CallRecord } from './record.ts'
+import type { Runtime } from './runtime.ts'
 
 const MENDED = ['textCalls', 'thinking', 'repaired', 'unrepaired'] as const
 
@@ -23,4 +28,18 @@ export function count(record: CallRecord, series: CallSeries, metrics: Metrics):
   if (stream && firstByte !== undefined && usage.output > 1) {
     series.perToken.observe((milliseconds - firstByte) / 1000 / (usage.output - 1))
   }
+}
+
+/** Where it is counted: what a hook answered or a limit refused has asked for a name too. A stranger chose one that leads nowhere. */
+export function seriesOf(
+  target: Target | undefined,
+  resolved: Resolved | undefined,
+  { model, endpoint }: Inbound,
+  { routes }: Runtime,
+  metrics: Metrics
+): CallSeries {
+  if (target !== undefined) return target.series.call(endpoint)
+  const asked = resolved ?? (model === undefined ? undefined : routes.resolve(model))
+  const name = asked === undefined || asked instanceof Failure ? 'other' : asked.route.name
+  return metrics.call(name, 'none', endpoint)
 }
