@@ -4,6 +4,8 @@ import type { Row } from './values.ts'
 
 export interface Start {
   readonly folder: string
+  /** Makes the files where there are none, and ends. */
+  readonly make?: true
 }
 
 export interface Ask {

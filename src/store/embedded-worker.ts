@@ -1,7 +1,6 @@
 // PGlite in a thread of its own: a statement of it blocks whoever runs it, up to hundreds of milliseconds.
 
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { PGlite, parse, protocol } from '@electric-sql/pglite'
 import type { Answer, Ask, Start, Trouble } from './embedded-messages.ts'
@@ -17,7 +16,8 @@ async function serve(port: MessagePort): Promise<void> {
   const start: Start = workerData
   let database: PGlite
   try {
-    database = await open(start.folder)
+    if (start.make) return await make(start.folder)
+    database = await PGlite.create({ dataDir: start.folder, postgresqlconf: CONFIGURATION })
   } catch (error) {
     tell({ cannotStart: error instanceof Error ? error.message : String(error) })
     return
@@ -42,18 +42,15 @@ async function serve(port: MessagePort): Promise<void> {
 }
 
 /** Made elsewhere and moved when it is whole: what a death leaves behind halfway would never open again. */
-async function open(folder: string): Promise<PGlite> {
-  if (!existsSync(join(folder, 'PG_VERSION'))) {
-    if (existsSync(folder) && readdirSync(folder).length > 0) throw new Error(`${folder} is not empty, and no database`)
-    const making = `${folder}.new`
-    rmSync(making, { recursive: true, force: true })
-    mkdirSync(making, { recursive: true, mode: 0o700 })
-    const made = await PGlite.create({ dataDir: making, postgresqlconf: CONFIGURATION })
-    await made.close()
-    rmSync(folder, { recursive: true, force: true })
-    renameSync(making, folder)
-  }
-  return PGlite.create({ dataDir: folder, postgresqlconf: CONFIGURATION })
+async function make(folder: string): Promise<void> {
+  if (existsSync(folder) && readdirSync(folder).length > 0) throw new Error(`${folder} is not empty, and no database`)
+  const making = `${folder}.new`
+  rmSync(making, { recursive: true, force: true })
+  mkdirSync(making, { recursive: true, mode: 0o700 })
+  const made = await PGlite.create({ dataDir: making, postgresqlconf: CONFIGURATION })
+  await made.close()
+  rmSync(folder, { recursive: true, force: true })
+  renameSync(making, folder)
 }
 
 async function answer(

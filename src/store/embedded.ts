@@ -13,6 +13,7 @@ import { encodeParameter, type Parameter, type Row } from './values.ts'
 
 /** Its files are read by no other version, and it says so in no way that a person could understand. */
 const POSTGRESQL = '18'
+const WORKER = new URL('./embedded-worker.js', import.meta.url)
 const ANSWER_MS = 30_000
 /** A thread that died is not started more often than this. */
 const RESTART_MS = 1_000
@@ -51,11 +52,32 @@ export async function openEmbedded(
   }
   const lock = await lockFolder(join(dataDir, 'pg.lock'), events, times)
   if (lock instanceof Failure) return lock
+  const unmade = version === undefined ? await make(folder) : undefined
+  if (unmade !== undefined) {
+    lock.release()
+    return unmade
+  }
   database = new Embedded(folder, lock, log, times)
   const ready = await database.ready()
   if (ready === undefined) return database
   await database.close()
   return ready
+}
+
+/** In a thread that ends with it: what making takes, half a gigabyte, would stay with the one that serves. */
+function make(folder: string): Promise<Failure | undefined> {
+  return new Promise(resolve => {
+    let failed: Failure | undefined
+    const workerData: Start = { folder, make: true }
+    const worker = new Worker(WORKER, { workerData, execArgv: [] })
+    worker.on('message', (answer: Answer) => {
+      if ('cannotStart' in answer) failed = unavailable(`No database can be made in ${folder}: ${answer.cannotStart}`)
+    })
+    worker.on('error', error => {
+      failed = unavailable(`No database can be made in ${folder}.`, error)
+    })
+    worker.on('exit', () => resolve(failed))
+  })
 }
 
 function versionOf(folder: string): string | undefined {
@@ -191,7 +213,7 @@ class Embedded implements Database {
   #start(): Thread {
     this.#startedAt = Date.now()
     const workerData: Start = { folder: this.#folder }
-    const worker = new Worker(new URL('./embedded-worker.js', import.meta.url), { workerData, execArgv: [] })
+    const worker = new Worker(WORKER, { workerData, execArgv: [] })
     const restarted = this.#asked > 0
     const ready = new Promise<Failure | undefined>(resolve => {
       worker.on('message', (answer: Answer) => {
