@@ -24,7 +24,7 @@ const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-keys-'))
 const dataDir = join(folder, '.sluice')
 writeFileSync(
   join(folder, 'gateway.yaml'),
-  'auth: { master_key: "${SLUICE_MASTER_KEY:-}" }\nmodel_list: [{ model_name: demo, provider: demo }]\n'
+  `auth: { master_key: "\${SLUICE_MASTER_KEY:-}" }\nmodel_list: [{ model_name: demo, provider: demo }]\n`
 )
 
 const since = began => Math.round(performance.now() - began)

@@ -295,17 +295,22 @@ async function used(t: Test, { make, chat, keyring, store }: KeyedGateway): Prom
   t.match(await at(), [{ last_used_at: Date }])
 }
 
-t.test('byte-for-byte routes ask for a key too', async t => {
+t.test('what the file says besides', async t => {
+  const gateway = await keyedGateway(t)
+  await t.test('byte-for-byte routes ask for a key too', t => passed(t, gateway))
+  await t.test('groups of models', t => grouped(t, gateway))
+  await t.test('keys that the file declares', t => declared(t, gateway))
+  t.same(gateway.bugs, [])
+})
+
+async function passed(t: Test, gateway: KeyedGateway): Promise<void> {
   const upstream = await demoUpstream()
   t.teardown(() => upstream.close())
-  const gateway = await keyedGateway(
-    t,
-    {},
-    {
-      passthrough: { files: { target: upstream.url } },
-      model_list: [{ model_name: 'img', provider: 'custom', api_base: `${upstream.url}/v1`, dialect: 'openai-chat' }]
-    }
-  )
+  gateway.reload({
+    auth: { master_key: MASTER_KEY },
+    passthrough: { files: { target: upstream.url } },
+    model_list: [{ model_name: 'img', provider: 'custom', api_base: `${upstream.url}/v1`, dialect: 'openai-chat' }]
+  })
   const { make, url } = gateway
   const ask = async (key: string, path: string, body: object) =>
     (await post(url + path, body, { authorization: `Bearer ${key}` })).status
@@ -319,7 +324,72 @@ t.test('byte-for-byte routes ask for a key too', async t => {
   t.equal(await ask(both, '/passthrough/files/v1/chat/completions', chat), 200)
   t.equal(await ask(await make({ models: ['other'] }), '/v1/images/generations', { model: 'img', prompt: 'x' }), 403)
   t.equal(gateway.bugs.length, 0)
-})
+}
+
+async function grouped(t: Test, gateway: KeyedGateway): Promise<void> {
+  const demo = (model_name: string, access_groups: string[] = []) => ({ model_name, provider: 'demo', access_groups })
+  const model_list = [demo('one', ['beta']), demo('two', ['beta', 'big']), demo('three'), demo('wild-*', ['beta'])]
+  gateway.reload({ auth: { master_key: MASTER_KEY }, model_list, aliases: { uno: 'one' } })
+  const { make, chat, url } = gateway
+  const key = await make({ models: ['beta', 'three'] })
+  const asked = ['one', 'two', 'three', 'wild-9', 'uno']
+  t.same(await Promise.all(asked.map(async name => (await chat(key, name)).status)), [200, 200, 200, 200, 200])
+  const big = await make({ models: ['big'] })
+  t.same(await Promise.all(asked.map(async name => (await chat(big, name)).status)), [403, 200, 403, 403, 403])
+  const { json } = await get(`${url}/v1/models`, { authorization: `Bearer ${big}` })
+  t.match(json, { data: [{ id: 'two' }] })
+  const litellm = parseConfig(
+    'model_list: [{model_name: a, litellm_params: {model: openai/x}, model_info: {access_groups: [beta]}}]',
+    'config.yaml',
+    { env: {} }
+  )
+  t.same(litellm.ok && litellm.loaded.config.model_list[0]?.access_groups, ['beta'], 'as LiteLLM’s file says them')
+}
+
+async function declared(t: Test, gateway: KeyedGateway): Promise<void> {
+  const auth = { master_key: MASTER_KEY }
+  const model_list = [
+    { model_name: 'demo', provider: 'demo' },
+    { model_name: 'other', provider: 'demo' }
+  ]
+  const entry = (alias: string, key: string, more: object = {}) => ({ alias, hash: hash('sha256', key), ...more })
+  const [ci, dev, third] = ['ci', 'dev', 'third'].map(name => `sk-${name}-0123456789012345678901234567`)
+  if (ci === undefined || dev === undefined || third === undefined) throw new Error('no keys')
+  const keys = [entry('ci', ci, { models: ['demo'], max_budget: 5, budget_duration: '1d', rpm_limit: 9 })]
+  const { chat, manage, reload, logged } = gateway
+  reload({ auth, model_list, keys })
+  const status = async (key: string, model = 'demo') => (await chat(key, model)).status
+  await until(async () => (await status(ci)) === 200)
+  t.equal(await status(ci, 'other'), 403)
+  t.match((await manage(`/key/info?key=${ci}`)).json, {
+    info: { key_alias: 'ci', max_budget: 5, budget_duration: '1d', rpm_limit: 9, created_by: 'gateway.yaml' }
+  })
+  t.equal(await status(dev), 401)
+  reload({ auth, model_list, keys: [entry('ci', ci), entry('dev', dev, { expires: '2020-01-01' })] })
+  await until(async () => (await status(ci, 'other')) === 200)
+  t.match((await manage('/key/info?key=ci')).json, {
+    info: { max_budget: null, rpm_limit: null, models: { length: 0 } }
+  })
+  await until(async () => /expired at 2020/.test((await chat(dev)).text))
+  const wrong = [entry('dev', dev), entry('lost', third, { team_id: 'no-such-team' })]
+  reload({ auth, model_list, keys: wrong })
+  await until(async () => (await status(dev)) === 200)
+  t.equal(await status(ci), 401, 'what is not declared any more opens nothing')
+  await until(() => logged.some(line => /the key lost of gateway\.yaml was not added: It refers to/.test(line)))
+  t.equal(await status(third), 401)
+  for (const [path, body] of [
+    ['/key/update', { key: dev, max_budget: 100 }],
+    ['/key/delete', { keys: [dev] }],
+    ['/key/regenerate', { key: dev }]
+  ] as const)
+    t.match(await manage(path, body), { status: 400, json: { error: { message: /declared in gateway.yaml/ } } }, path)
+  t.equal((await manage('/key/block', { key: dev })).status, 200, 'in an emergency it can be blocked')
+  t.equal(await status(dev), 401)
+  const { text } = await manage('/audit?changed_by=gateway.yaml')
+  const actions = [...text.matchAll(/"action":"(\w+)"/g)].map(([, action]) => action)
+  t.same(actions, ['update', 'delete', 'create', 'update', 'create'], 'newest first')
+  t.same(gateway.bugs, [])
+}
 
 t.test('the pepper and the database hold no key', async t => {
   const folder = temporaryFolder()
@@ -353,70 +423,6 @@ t.test('keys outlive the gateway', async t => {
   await first.close()
   const second = await keyedGateway(t, { dataDir: folder.path })
   t.equal((await second.chat(key)).status, 200)
-})
-
-t.test('groups of models', async t => {
-  const demo = (model_name: string, access_groups: string[] = []) => ({ model_name, provider: 'demo', access_groups })
-  const model_list = [demo('one', ['beta']), demo('two', ['beta', 'big']), demo('three'), demo('wild-*', ['beta'])]
-  const { make, chat, url } = await keyedGateway(t, {}, { model_list, aliases: { uno: 'one' } })
-  const key = await make({ models: ['beta', 'three'] })
-  const asked = ['one', 'two', 'three', 'wild-9', 'uno']
-  t.same(await Promise.all(asked.map(async name => (await chat(key, name)).status)), [200, 200, 200, 200, 200])
-  const big = await make({ models: ['big'] })
-  t.same(await Promise.all(asked.map(async name => (await chat(big, name)).status)), [403, 200, 403, 403, 403])
-  const { json } = await get(`${url}/v1/models`, { authorization: `Bearer ${big}` })
-  t.match(json, { data: [{ id: 'two' }] })
-  const litellm = parseConfig(
-    'model_list: [{model_name: a, litellm_params: {model: openai/x}, model_info: {access_groups: [beta]}}]',
-    'config.yaml',
-    { env: {} }
-  )
-  t.same(litellm.ok && litellm.loaded.config.model_list[0]?.access_groups, ['beta'], 'as LiteLLM’s file says them')
-})
-
-t.test('keys that the file declares', async t => {
-  const auth = { master_key: MASTER_KEY }
-  const model_list = [
-    { model_name: 'demo', provider: 'demo' },
-    { model_name: 'other', provider: 'demo' }
-  ]
-  const declared = (alias: string, key: string, more: object = {}) => ({ alias, hash: hash('sha256', key), ...more })
-  const [ci, dev, third] = ['ci', 'dev', 'third'].map(name => `sk-${name}-0123456789012345678901234567`)
-  if (ci === undefined || dev === undefined || third === undefined) throw new Error('no keys')
-  const keys = [declared('ci', ci, { models: ['demo'], max_budget: 5, budget_duration: '1d', rpm_limit: 9 })]
-  const gateway = await keyedGateway(t, {}, { auth, model_list, keys })
-  const { chat, manage, reload, logged } = gateway
-  const status = async (key: string, model = 'demo') => (await chat(key, model)).status
-  await until(async () => (await status(ci)) === 200)
-  t.equal(await status(ci, 'other'), 403)
-  t.match((await manage(`/key/info?key=${ci}`)).json, {
-    info: { key_alias: 'ci', max_budget: 5, budget_duration: '1d', rpm_limit: 9, created_by: 'gateway.yaml' }
-  })
-  t.equal(await status(dev), 401)
-  reload({ auth, model_list, keys: [declared('ci', ci), declared('dev', dev, { expires: '2020-01-01' })] })
-  await until(async () => (await status(ci, 'other')) === 200)
-  t.match((await manage('/key/info?key=ci')).json, {
-    info: { max_budget: null, rpm_limit: null, models: { length: 0 } }
-  })
-  await until(async () => /expired at 2020/.test((await chat(dev)).text))
-  const wrong = [declared('dev', dev), declared('lost', third, { team_id: 'no-such-team' })]
-  reload({ auth, model_list, keys: wrong })
-  await until(async () => (await status(dev)) === 200)
-  t.equal(await status(ci), 401, 'what is not declared any more opens nothing')
-  await until(() => logged.some(line => /the key lost of gateway\.yaml was not added: It refers to/.test(line)))
-  t.equal(await status(third), 401)
-  for (const [path, body] of [
-    ['/key/update', { key: dev, max_budget: 100 }],
-    ['/key/delete', { keys: [dev] }],
-    ['/key/regenerate', { key: dev }]
-  ] as const)
-    t.match(await manage(path, body), { status: 400, json: { error: { message: /declared in gateway.yaml/ } } }, path)
-  t.equal((await manage('/key/block', { key: dev })).status, 200, 'in an emergency it can be blocked')
-  t.equal(await status(dev), 401)
-  const { text } = await manage('/audit?changed_by=gateway.yaml')
-  const actions = [...text.matchAll(/"action":"(\w+)"/g)].map(([, action]) => action)
-  t.same(actions, ['update', 'delete', 'create', 'update', 'create'], 'newest first')
-  t.same(gateway.bugs, [])
 })
 
 t.test('two gateways on one database', async t => {
