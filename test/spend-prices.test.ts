@@ -188,3 +188,22 @@ t.test('what this machine serves instead of a model that is sold is saved', asyn
   t.match(gateway.records[0], { cost: 0, saved: 0.00342, savedBy: 'local' })
   t.match(await gateway.gateway.metrics.render(), 'gateway_savings_usd_total{by="local"} 0.00342')
 })
+
+t.test('where a name leads says what it costs', async t => {
+  const gateway = await testGateway({
+    model_list: [
+      { model_name: 'sold', provider: 'openai', api_key: 'x', model: 'gpt-4o' },
+      { model_name: 'own', provider: 'ollama' },
+      { model_name: 'nobodys', provider: 'self-hosted', api_base: 'http://127.0.0.1:9', api_key: 'x' }
+    ]
+  })
+  t.teardown(() => gateway.close())
+  const prices = await Promise.all(
+    ['sold', 'own', 'nobodys'].map(async name => {
+      const response = await fetch(`${gateway.url}/admin/explain?model=${name}`)
+      const { targets } = (await response.json()) as { targets: { price: unknown }[] }
+      return targets[0]?.price
+    })
+  )
+  t.match(prices, [{ input: 2.5, output: 10, cache_read: 1.25 }, { input: 0, output: 0 }, null])
+})

@@ -70,6 +70,13 @@ async function askKey(key: string, model: string, flags: ExplainFlags, isLocked:
   return { allowed: reply.status >= 500 ? undefined : false, text: lines.map(printable).join('\n  ') }
 }
 
+function priceOf(price: Explained['price']): string {
+  if (price === null) return 'nobody knows; give the entry a `price`'
+  if (price.input === 0 && price.output === 0) return 'free'
+  const guess = price.estimated === true ? ' (spend.estimated_price)' : ''
+  return `$${price.input} for a million tokens sent, $${price.output} answered${guess}`
+}
+
 type Explained = Explanation['targets'][number]
 
 function describe(explained: Explanation, file: string): string {
@@ -95,6 +102,7 @@ function describe(explained: Explanation, file: string): string {
         ['  model', target.model],
         ['  speaks', target.dialects.join(', ')],
         ['  cap', target.max_tokens === null ? 'none' : `max_tokens ${target.max_tokens}`],
+        ['  price', priceOf(target.price)],
         ['  timeouts', `connect ${connect}, first token ${first}, idle ${idle}, total ${total}`]
       ],
       '  '

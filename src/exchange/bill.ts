@@ -206,7 +206,9 @@ export class Bill {
     const spending = this.#spendingOf(end)
     const { counted } = spending
     const [first, ...others] = this.#reservations
-    first?.settle({ tokens: counted === undefined ? 0 : counted.input + counted.output, cost: this.#cost ?? 0n })
+    // What a cache or a hook answers takes nothing of anybody.
+    const isUsed = end.attempt !== undefined && counted !== undefined
+    first?.settle({ tokens: isUsed ? counted.input + counted.output : 0, cost: this.#cost ?? 0n })
     for (const reservation of others) reservation.settle(NOTHING)
     return spending
   }

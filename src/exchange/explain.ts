@@ -1,8 +1,18 @@
 import { Failure } from '../chat/failure.ts'
 import { type Ask, obstacle } from '../routing/choice.ts'
 import { type Target, upstreamModel } from '../routing/target.ts'
+import { dollars, type Tariff } from '../spend/tariff.ts'
 import type { Sticky } from './ask.ts'
 import type { Runtime } from './runtime.ts'
+
+interface TokenPrice {
+  readonly input: number
+  readonly output: number
+  readonly cache_read: number
+  readonly cache_write: number
+  /** Nobody knows it; the operator said what to take. */
+  readonly estimated?: true
+}
 
 export interface Explanation {
   readonly asked: string
@@ -21,6 +31,8 @@ export interface Explanation {
     /** What else decides whether it is asked: its order, its limits, its tags. */
     readonly conditions: readonly string[]
     readonly max_tokens: number | null
+    /** USD per million tokens of a short prompt; null where nobody knows. */
+    readonly price: TokenPrice | null
     readonly timeouts: Readonly<Record<string, string>>
   }[]
   readonly strategy: string
@@ -55,6 +67,7 @@ export function explain(runtime: Runtime, asked: string): Explanation | Failure 
       now: stateOf(target, now),
       conditions: conditionsOf(target),
       max_tokens: target.maxTokens ?? null,
+      price: priceOf(target.prices.of(upstreamModel(target, resolved.asked, captured), Date.now())),
       timeouts: {
         connect: seconds(target.timeouts.connect),
         first_token: seconds(target.timeouts.firstToken),
@@ -67,6 +80,17 @@ export function explain(runtime: Runtime, asked: string): Explanation | Failure 
     fallbacks: route.fallbacks,
     context_fallbacks: route.contextFallbacks,
     content_policy_fallbacks: route.policyFallbacks
+  }
+}
+
+function priceOf(tariff: Tariff | undefined): TokenPrice | null {
+  if (tariff === undefined) return null
+  return {
+    input: dollars(tariff.input.base),
+    output: dollars(tariff.output.base),
+    cache_read: dollars(tariff.cacheRead.base),
+    cache_write: dollars(tariff.cacheWrite.base),
+    ...(tariff.assumed && { estimated: true })
   }
 }
 
