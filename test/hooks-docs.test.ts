@@ -93,7 +93,7 @@ t.test('team-names, company-prompt and repository-cost do what they are there fo
   const written = () => (existsSync(file) ? readFileSync(file, 'utf8') : '')
   for (let left = 100; left > 0 && !written().endsWith('\n'); left--) await wait(20)
   const line = JSON.parse(written()) as { cost: number }
-  t.match(line, { repository: 'acme/shop', model: 'a-model' })
+  t.match(line, { repository: 'acme/shop', model: 'demo' })
   t.ok(line.cost > 0 && line.cost < 0.01, String(line.cost))
 })
 

@@ -13,8 +13,15 @@ const NO_WIRE: Wire = {
 const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 
 /** What a file says, compiled as for a start, by a process that opens no port. */
-export function offline(file: string, wireTo: (origin: string) => Wire = () => NO_WIRE): Promise<Prepared | Refused> {
+export async function offline(
+  file: string,
+  wireTo: (origin: string) => Wire = () => NO_WIRE
+): Promise<Prepared | Refused> {
   const metrics = new Metrics()
   const environment = { generation: 0, variables: process.env, metrics, wireTo, demo: createDemo() }
-  return prepare(file, environment, {}, new Shelf({ log: SILENT, metrics }))
+  const shelf = new Shelf({ log: SILENT, metrics })
+  const prepared = await prepare(file, environment, {}, shelf)
+  // No call will come, and what runs would keep the process alive.
+  await shelf.close()
+  return prepared
 }

@@ -95,6 +95,8 @@ export interface DoneRecord {
   readonly upstreamModel: string | undefined
   readonly status: number
   readonly usage: Usage | undefined
+  /** USD; absent where nobody knows what it cost. */
+  readonly cost?: number
   readonly milliseconds: number
   readonly firstByteMilliseconds: number | undefined
   readonly bytesIn: number

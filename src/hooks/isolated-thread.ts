@@ -22,6 +22,7 @@ import type {
   ToThread,
   Wish
 } from './isolated-messages.ts'
+import { failureOf, plainFailure } from './isolated-values.ts'
 import { phasesOf } from './phases.ts'
 import { servicesFor } from './services.ts'
 
@@ -202,14 +203,6 @@ function plainSaid(said: unknown): Said {
   if (said instanceof HookCall) return { as: 'call', changes: said.changes }
   if (said instanceof Failure) return { as: 'failure', ...plainFailure(said) }
   return { as: 'value', value: said }
-}
-
-function plainFailure({ kind, message, details: { cause: _, ...details } }: Failure): PlainFailure {
-  return { failure: { kind, message, details } }
-}
-
-function failureOf({ failure: { kind, message, details } }: PlainFailure): Failure {
-  return new Failure(kind, message, details)
 }
 
 function plainError(error: unknown): PlainError {

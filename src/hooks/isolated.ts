@@ -3,10 +3,10 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { Failure } from '../chat/failure.ts'
 import { placeIn } from './blame.ts'
-import { type CallOrigin, HookCall, NoConversation } from './call.ts'
+import { type CallOrigin, HookCall } from './call.ts'
 import type { OptionProblem } from './definition.ts'
 import type { HookEnvironment } from './environment.ts'
-import type { Answer, Call, Kv, Phases } from './hook.ts'
+import type { Call, Kv, Phases } from './hook.ts'
 import type {
   FromThread,
   Granted,
@@ -14,12 +14,11 @@ import type {
   IsolatedPhase,
   PlainCall,
   PlainError,
-  PlainFailure,
-  Said,
   Start,
   ToThread,
   Wish
 } from './isolated-messages.ts'
+import { type Given, noCall, noFailure, type Pending, plainFailure, settle } from './isolated-values.ts'
 
 export interface IsolatedSettings {
   /** As gateway.yaml names it. */
@@ -36,14 +35,6 @@ export interface IsolatedSettings {
   readonly files: ReadonlySet<string>
 }
 
-type Given = HookCall | Answer | Failure | undefined
-
-interface Pending {
-  readonly call: HookCall
-  resolve(said: Given): void
-  reject(error: unknown): void
-}
-
 interface Ready {
   readonly phases: readonly string[]
   readonly name: string
@@ -54,6 +45,7 @@ interface Ready {
 const GRACE = 100
 const STARTING = 10_000
 const RESTARTING = 1000
+const DISPOSING = 5000
 const MEMORY_MB = 256
 /** Requests that a hook may still be asked about; their end is not always told to it. */
 const MOST_CALLS = 10_000
@@ -104,7 +96,7 @@ export class Isolated {
         postCall: async (answer, call) => noCall(await this.#ask('postCall', call, answer))
       }),
       ...(has('onFailure') && {
-        onFailure: async (failure, call) => noFailure(await this.#ask('onFailure', call, plain(failure)))
+        onFailure: async (failure, call) => noFailure(await this.#ask('onFailure', call, plainFailure(failure)))
       }),
       onDone: async (record, call) => {
         if (has('onDone')) await this.#ask('onDone', call, record)
@@ -131,7 +123,6 @@ export class Isolated {
     this.#worker = worker
     this.#bell = bell
     this.#hatch = hatch
-    worker.unref()
     const outcome = await new Promise<FromThread>(resolve => {
       const late = setTimeout(() => resolve(wrong(`setup took longer than ${STARTING / 1000} s`)), STARTING)
       const settle = (message: FromThread) => {
@@ -151,6 +142,8 @@ export class Isolated {
         this.#lost(worker, 'its thread ended')
       })
     })
+    // A thread is no reason for the process to go on.
+    worker.unref()
     if ('ready' in outcome) {
       const { ready: phases, name, timeout } = outcome
       return { ready: { phases, name, timeout }, worker }
@@ -254,7 +247,8 @@ export class Isolated {
   #ring(key: number): void {
     this.#wantsChat = true
     const read = this.#origins.get(key)?.chat()
-    const left: InHatch = read === undefined ? { none: true } : read instanceof Failure ? plain(read) : { chat: read }
+    const left: InHatch =
+      read === undefined ? { none: true } : read instanceof Failure ? plainFailure(read) : { chat: read }
     this.#hatch?.postMessage(left)
     Atomics.store(this.#bell, 0, 1)
     Atomics.notify(this.#bell, 0)
@@ -276,7 +270,7 @@ export class Isolated {
       const origin = this.#origins.get(wanted.of)
       const asked = 'chat' in wanted ? origin?.ask(wanted.chat) : origin?.embed(wanted.embed, wanted.texts)
       const told = (await asked) ?? new Failure('unavailable', 'The request is over.')
-      const granted: Granted<unknown> = told instanceof Failure ? plain(told) : { told }
+      const granted: Granted<unknown> = told instanceof Failure ? plainFailure(told) : { told }
       return granted
     }
     const { key, value = '', seconds = 0 } = wanted
@@ -338,7 +332,7 @@ export class Isolated {
       this.#disposed = resolve
     })
     this.#tell({ dispose: true })
-    const late = setTimeout(() => this.#disposed?.(), this.#timeout)
+    const late = setTimeout(() => this.#disposed?.(), Math.min(this.#timeout, DISPOSING))
     await disposed
     clearTimeout(late)
     await worker.terminate()
@@ -350,51 +344,6 @@ function originOf(call: Call): CallOrigin {
   return call.origin
 }
 
-function noCall(said: Given): Answer | Failure | undefined {
-  if (said instanceof HookCall) throw new TypeError('it returned a call, which only preCall may')
-  return said
-}
-
-function noFailure(said: Given): Answer | undefined {
-  if (said instanceof Failure) throw new TypeError('it returned a failure, which it was to answer')
-  const answer = noCall(said)
-  return answer instanceof Failure ? undefined : answer
-}
-
 function wrong(message: string): FromThread {
   return { wrong: [{ path: [], message }] }
-}
-
-function plain({ kind, message, details: { cause: _, ...details } }: Failure): PlainFailure {
-  return { failure: { kind, message, details } }
-}
-
-function settle({ call, resolve, reject }: Pending, said: Said): void {
-  switch (said.as) {
-    case 'nothing':
-      return resolve(undefined)
-    case 'value':
-      // Whoever asked looks at what it is.
-      return resolve(said.value as Answer)
-    case 'failure':
-      return resolve(failureOf(said))
-    case 'no-conversation':
-      return reject(new NoConversation(said.failure === undefined ? undefined : failureOf({ failure: said.failure })))
-    case 'error': {
-      const error = new Error(said.message)
-      if (said.stack !== undefined) error.stack = said.stack
-      return reject(error)
-    }
-    case 'call':
-      // Checked again: what comes from a thread is only what it says.
-      try {
-        return resolve(call.with(said.changes))
-      } catch (error) {
-        return reject(error)
-      }
-  }
-}
-
-function failureOf({ failure: { kind, message, details } }: PlainFailure): Failure {
-  return new Failure(kind, message, details)
 }
