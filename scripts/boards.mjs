@@ -326,11 +326,8 @@ export const BOARDS = [
         graph('What is left of budgets', 'The tightest of each team, organization and tag.', 'percentunit', [
           { expr: 'min by (scope, id) (gateway_budget_remaining_ratio)', legend: '{{scope}} {{id}}' }
         ]),
-        graph('Alerts', 'Budgets that passed 50, 80 or 100 %.', 'short', [
-          {
-            expr: sum('increase(gateway_budget_alerts_total[$__rate_interval])', 'scope', 'percent'),
-            legend: '{{scope}} {{percent}} %'
-          }
+        graph('Alerts', 'How often budgets passed 50, 80 or 100 %, since the gateway began.', 'short', [
+          { expr: sum('gateway_budget_alerts_total', 'scope', 'percent'), legend: '{{scope}} {{percent}} %' }
         ])
       ]
     ]

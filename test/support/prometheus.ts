@@ -11,8 +11,15 @@ export interface Sample {
   readonly value: number
 }
 
+interface Series {
+  readonly metric: Readonly<Record<string, string>>
+  readonly values: readonly (readonly [number, number])[]
+}
+
 export interface Prometheus {
   query(expression: string): Promise<Sample[]>
+  /** The last seconds, a value every `step` of them: pairs of a time and a value. */
+  range(expression: string, seconds: number, step: number): Promise<Series[]>
   /** Names of the alerts that have fired. */
   fired(): Promise<string[]>
   stop(): Promise<void>
@@ -82,8 +89,20 @@ export async function startPrometheus(program: string, shipped: string, address:
     if (status !== 'success') throw new Error(`${expression}: ${error}`)
     return data.result.map(({ metric, value }) => ({ metric, value: Number(value[1]) }))
   }
+  const range = async (expression: string, seconds: number, step: number) => {
+    const now = Date.now() / 1000
+    const asked = { query: expression, start: String(now - seconds), end: String(now), step: String(step) }
+    const response = await fetch(`${url}/api/v1/query_range`, { method: 'POST', body: new URLSearchParams(asked) })
+    const { status, error, data } = (await response.json()) as RangeAnswer
+    if (status !== 'success') throw new Error(`${expression}: ${error}`)
+    return data.result.map(({ metric, values }) => ({
+      metric,
+      values: values.map(([at, value]) => [at, Number(value)] as const)
+    }))
+  }
   return {
     query,
+    range,
     fired: async () => {
       const samples = await query('max by (alertname) (max_over_time(ALERTS{alertstate="firing"}[2m]))')
       return samples.map(({ metric }) => metric['alertname'] ?? '').sort()
@@ -95,6 +114,12 @@ export async function startPrometheus(program: string, shipped: string, address:
       rmSync(folder, { recursive: true, force: true })
     }
   }
+}
+
+interface RangeAnswer {
+  readonly status: string
+  readonly error?: string
+  readonly data: { readonly result: readonly { metric: Record<string, string>; values: [number, string][] }[] }
 }
 
 interface Answer {
