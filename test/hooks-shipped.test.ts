@@ -335,3 +335,24 @@ t.test('mlx-load loads once for all who wait, tells why it cannot, and comes aga
   await post(`${gateway.url}/v1/chat/completions`, chat('x/broken', 'hi'))
   t.equal(asked.filter(model => model === 'x/broken').length, 2)
 })
+
+t.test('a client that streams is kept patient while a model loads', async t => {
+  const server = createServer((request, response) => {
+    request.resume()
+    setTimeout(() => response.end('{"status":"ok"}'), 400)
+  })
+  const sockets = socketsOf(server)
+  const port = await listen(server)
+  t.teardown(() => closeServer(server, sockets))
+  const hooks = [{ 'mlx-load': { url: `http://127.0.0.1:${port}` } }]
+  const entry = { provider: 'demo' as const, keep_alive: '60ms', demo: { text: 'at last' }, hooks }
+  const gateway = await hookedGateway({}, { model_list: [{ model_name: 'local', ...entry }] })
+  t.teardown(() => gateway.close())
+  const [path, body] = smallest('anthropic', 'local', true)
+  const { text, status } = await post(gateway.url + path, body)
+  t.equal(status, 200)
+  // What Anthropic's clients take for progress: pings, and deltas of nothing.
+  const [before = '', after = ''] = text.split('"text":"at"')
+  t.ok((before.match(/event: ping|"text":""\}\}/g)?.length ?? 0) >= 3, text)
+  t.match(after, /message_stop/)
+})

@@ -1,8 +1,13 @@
 import t from 'tap'
+import { Keyring } from '../src/keys/keyring.ts'
 import type { PartialConfig } from './support/app.ts'
 import { post, smallest } from './support/ask.ts'
 import { hookedGateway, hookFile } from './support/hooks.ts'
+import { temporaryFolder } from './support/process.ts'
+import { until } from './support/store.ts'
 import { demoUpstream } from './support/upstream.ts'
+
+t.setTimeout(120_000)
 
 const DIALECTS = ['openai-chat', 'anthropic', 'openai-responses', 'gemini'] as const
 
@@ -228,4 +233,42 @@ t.test('a hook is asked for the requests that `when` says', async t => {
   t.match(await ask('a-1', { 'x-gateway-tags': 'x,batch' }), /canned/)
   t.notMatch(await ask('a-1', {}), /canned/)
   t.notMatch(await ask('b-1', { 'x-gateway-tags': 'batch' }), /canned/)
+})
+
+t.test('hooks know who asks by the key, and caches do not mix callers', async t => {
+  const folder = temporaryFolder()
+  const keyring = new Keyring({ databaseUrl: '', dataDir: folder.path }, () => undefined)
+  const master_key = 'sk-the-master-of-hooks'
+  const gateway = await hookedGateway(
+    { 'who.ts': hookFile('who', `{ preCall: call => { services.log.info(JSON.stringify(call.caller)) } }`) },
+    {
+      auth: { master_key },
+      hooks: ['cache', { who: {}, when: { keys: ['one', 'master'] } }],
+      model_list: [{ model_name: 'm', provider: 'demo' }]
+    },
+    { keyring }
+  )
+  t.teardown(async () => {
+    await gateway.close()
+    folder.remove()
+  })
+  keyring.wake()
+  await until(() => keyring.store !== undefined, 60_000)
+  const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
+  const make = async (fields: object) => {
+    const { json, text } = await post(`${gateway.url}/key/generate`, fields, bearer(master_key))
+    if (typeof json?.['key'] !== 'string') throw new Error(text)
+    return json['key']
+  }
+  const one = await make({ key_alias: 'one' })
+  const two = await make({ key_alias: 'two' })
+  const [path, body] = smallest('openai-chat', 'm')
+  const ask = async (key: string) => (await post(gateway.url + path, body, bearer(key))).headers['x-gateway-cache']
+  t.same(
+    [await ask(one), await ask(two), await ask(master_key), await ask(one), await ask(two)],
+    ['miss', 'miss', 'miss', 'hit', 'hit']
+  )
+  const told = gateway.log.filter(line => line.startsWith('info: {')).map(line => JSON.parse(line.slice(6)) as object)
+  t.match(told, [{ alias: 'one' }, { id: 'master' }], 'hooks after the cache are not asked for a hit')
+  t.notMatch(gateway.log.join(), new RegExp(one))
 })
