@@ -38,32 +38,42 @@ export function accountOf(
   }
 }
 
-export function settledCall(record: CallRecord, { caller, model, dialect, customerId, usage }: Account): SettledCall {
-  const { at, milliseconds, firstByteMilliseconds, attempts, cost = 0, saved } = record
+export function settledCall(record: CallRecord, account: Account): SettledCall {
+  const { at, milliseconds, firstByteMilliseconds, attempts, failure, cost = 0, saved } = record
+  const { caller, model, dialect, customerId, usage } = account
   return {
     callId: record.id,
     settledAt: new Date(at),
     startedAt: new Date(at - milliseconds),
     durationMs: Math.round(milliseconds),
-    ...(firstByteMilliseconds !== undefined && { firstTokenMs: Math.round(firstByteMilliseconds) }),
-    ...ownerOf(caller),
-    ...(customerId !== undefined && { customerId }),
+    firstTokenMs: firstByteMilliseconds === undefined ? undefined : Math.round(firstByteMilliseconds),
+    keyId: caller.master ? undefined : caller.id,
+    keyAlias: caller.alias,
+    userId: caller.userId,
+    teamId: caller.teamId,
+    organizationId: caller.organizationId,
+    tags: tagsOf(caller),
+    customerId,
     route: record.endpoint,
-    ...(dialect !== undefined && { dialect }),
+    dialect,
     requestedModel: record.model ?? model,
     model,
     provider: record.provider,
     target: attempts.at(-1)?.target,
-    status: record.failure === undefined && !record.clientGone ? 'success' : 'failure',
-    ...(record.failure !== undefined && { failureKind: record.failure }),
+    status: failure === undefined && !record.clientGone ? 'success' : 'failure',
+    failureKind: failure,
     httpStatus: record.status,
     attempts: attempts.length,
     stream: record.stream,
-    ...(record.savedBy === 'cache' && { cache: 'hit' }),
-    ...tokensOf(usage),
+    cache: record.savedBy === 'cache' ? 'hit' : undefined,
+    inputTokens: usage?.input,
+    outputTokens: usage?.output,
+    cacheReadTokens: usage?.cacheRead,
+    cacheWriteTokens: usage?.cacheWrite,
+    reasoningTokens: usage?.reasoning,
     costNano: nano(cost),
-    ...(saved !== undefined && { savedNano: nano(saved) }),
-    ...(record.costEstimated === true && { estimated: true })
+    savedNano: saved === undefined ? undefined : nano(saved),
+    estimated: record.costEstimated
   }
 }
 
@@ -81,10 +91,15 @@ export function sentCall(
     settledAt: now,
     startedAt: now,
     durationMs: 0,
-    ...ownerOf(caller),
-    ...(customerId !== undefined && { customerId }),
+    keyId: caller.master ? undefined : caller.id,
+    keyAlias: caller.alias,
+    userId: caller.userId,
+    teamId: caller.teamId,
+    organizationId: caller.organizationId,
+    tags: tagsOf(caller),
+    customerId,
     route: endpoint,
-    ...(dialect !== undefined && { dialect }),
+    dialect,
     requestedModel: asked?.slice(0, LONGEST) ?? model,
     model,
     provider,
@@ -92,27 +107,15 @@ export function sentCall(
     status: 'failure',
     failureKind: 'interrupted',
     stream,
-    ...tokensOf(usage),
+    inputTokens: usage.input,
+    outputTokens: usage.output,
     costNano,
     estimated: true
   }
 }
 
-function ownerOf({ id, master, alias, userId, teamId, organizationId, tags }: Caller): Partial<SettledCall> {
-  if (master) return {}
-  return { keyId: id, keyAlias: alias, userId, teamId, organizationId, ...(tags.length > 0 && { tags }) }
-}
-
-function tokensOf(usage: Usage | undefined): Partial<SettledCall> {
-  if (usage === undefined) return {}
-  const { input, output, cacheRead, cacheWrite, reasoning } = usage
-  return {
-    inputTokens: input,
-    outputTokens: output,
-    ...(cacheRead > 0 && { cacheReadTokens: cacheRead }),
-    ...(cacheWrite > 0 && { cacheWriteTokens: cacheWrite }),
-    ...(reasoning > 0 && { reasoningTokens: reasoning })
-  }
+function tagsOf({ tags }: Caller): readonly string[] | undefined {
+  return tags.length === 0 ? undefined : tags
 }
 
 /** Exact: a double holds nano-dollars up to nine millions. */
