@@ -4,6 +4,7 @@ import { ListPrices, ownTariff, type Prices, pricesOf } from '../src/spend/price
 import { costOf, inDollars } from '../src/spend/tariff.ts'
 import { type PartialConfig, testGateway } from './support/app.ts'
 import { post, smallest } from './support/ask.ts'
+import { hookedGateway } from './support/hooks.ts'
 import { startUpstream } from './support/upstream.ts'
 
 const MILLION = 1_000_000
@@ -206,4 +207,26 @@ t.test('where a name leads says what it costs', async t => {
     })
   )
   t.match(prices, [{ input: 2.5, output: 10, cache_read: 1.25 }, { input: 0, output: 0 }, null])
+})
+
+t.test('what a cache answers is saved', async t => {
+  const upstream = await startUpstream((_, response) => {
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify(ANSWER))
+  })
+  const gateway = await hookedGateway(
+    {},
+    {
+      hooks: ['cache'],
+      model_list: [
+        { model_name: 'm', provider: 'openai', api_base: upstream.url, api_key: 'x', price: { input: 2, output: 10 } }
+      ]
+    }
+  )
+  t.teardown(() => Promise.all([gateway.close(), upstream.close()]))
+  const [path, body] = smallest('openai-chat', 'm')
+  t.match((await post(gateway.url + path, body)).headers, { 'x-gateway-cost': '0.003', 'x-gateway-cache': 'miss' })
+  t.match((await post(gateway.url + path, body)).headers, { 'x-gateway-cost': '0', 'x-gateway-cache': 'hit' })
+  t.match(gateway.records[1], { cost: 0, saved: 0.003, savedBy: 'cache' })
+  t.match(await gateway.gateway.metrics.render(), 'gateway_savings_usd_total{by="cache"} 0.003')
 })

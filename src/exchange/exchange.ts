@@ -366,7 +366,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
       attempt,
       usage,
       worked: clientGone || this.#delivery.answering,
-      cached: this.#hooked?.answerHeaders?.['x-gateway-cache'] === 'hit',
+      cached: FROM_CACHE.has(this.#hooked?.answerHeaders?.['x-gateway-cache'] ?? ''),
       resolved: this.#resolved
     })
     const record = callRecord({
@@ -392,5 +392,7 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
   }
 }
 
+/** What the hook says that keeps answers. */
+const FROM_CACHE: ReadonlySet<string> = new Set(['hit', 'semantic', 'coalesced'])
 /** How servers answer on a path that they do not have. */
 const CANNOT_COUNT: ReadonlySet<number> = new Set([404, 405])
