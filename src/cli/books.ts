@@ -37,7 +37,10 @@ export async function keepBooks(gateway: Gateway, keyring: Keyring, dataDir: str
     maxBytes: parseSize(config.spend.journal_size),
     log: (level, message, fields) => logs.event(level, message, fields)
   })
-  gateway.journal = journal
+  // Books are kept once there is somewhere to keep them: whoever has no keys needs none.
+  keyring.onWake(() => {
+    gateway.journal = journal
+  })
   gateway.onAlert = alert => tellAlert(alert, gateway, logs)
   if (config.store.redis_url !== '') await shareLimits(gateway, config.store.redis_url, logs)
   const warming = setTimeout(() => warmPrices(gateway), WARM_AFTER).unref()

@@ -129,7 +129,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   })
   const books = await keepBooks(gateway, keyring, dataDir, opened.in('spend'))
   // A database of our own takes seconds to be made, and nobody waits for it who does not ask with a key.
-  if (runtime.masterKey !== undefined) keyring.wake()
+  if (runtime.masterKey !== undefined) keyring.wake(runtime.config.keys.length > 0)
   for (const warning of warningsOf(prepared)) opened.in('config').event('warn', warning)
   const record = workspaces && (await leavePidFile(dataDir, listening, file, opened))
   const started = { app, gateway, logs: opened, dataDir }

@@ -216,7 +216,7 @@ function concerns({ teamId, userId, organizationId, tags }: Caller, kind: string
   return kind !== 'customer'
 }
 
-function nobody(): Failure {
+export function nobody(): Failure {
   return new Failure('unauthenticated', 'This key is not known here.', {
     code: 'token_not_found_in_db',
     recommendations: ['An administrator lists the keys there are: GET /key/list.']

@@ -1,7 +1,7 @@
 // The store of keys while a gateway runs: opened beside everything else, tried again until it is there, closed last.
 
 import { randomBytes } from 'node:crypto'
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Failure } from '../chat/failure.ts'
@@ -10,7 +10,7 @@ import type { StoreLog } from '../store/database.ts'
 import { touchKeys } from '../store/keys.ts'
 import type { Store } from '../store/store.ts'
 import type { Caller } from './caller.ts'
-import { Directory, type DirectoryTimes } from './directory.ts'
+import { Directory, type DirectoryTimes, nobody } from './directory.ts'
 import { type Digest, digestWith } from './secret.ts'
 
 export interface KeyringSettings {
@@ -22,6 +22,8 @@ export interface KeyringSettings {
   readonly times?: DirectoryTimes
 }
 
+/** How long an administrator's first request waits for the database to be made. */
+const PATIENCE = 60_000
 const FIRST_PAUSE = 1_000
 const LONGEST_PAUSE = 15_000
 /** How often it is written down when keys were last used. */
@@ -34,6 +36,9 @@ export class Keyring {
   readonly #closing = new AbortController()
   readonly #directory: Directory
   readonly #whenOpen: ((store: Store) => void)[] = []
+  readonly #whenWoken: (() => void)[] = []
+  /** Called when it is known whether it opens. */
+  readonly #whenTried: (() => void)[] = []
   #digest: Digest | undefined
   #store: Store | undefined
   #opening: Promise<void> | undefined
@@ -47,9 +52,23 @@ export class Keyring {
     this.#directory = new Directory(secret => this.digest(secret), settings.times)
   }
 
-  /** Opens the store, if nobody has. Nothing waits for it. */
-  wake(): void {
-    this.#opening ??= this.#open()
+  /**
+   * Opens the store if there may be keys in it: an embedded one that nobody has made yet holds none, and those who use the master key
+   * alone are spared a database. `declared`: there are keys to be put into it.
+   */
+  wake(declared = false): void {
+    const { databaseUrl, dataDir } = this.#settings
+    if (declared || databaseUrl !== '' || existsSync(join(dataDir, 'pg'))) this.#begin()
+  }
+
+  /** Opens it in any case; undefined when that does not succeed at once, or takes too long. */
+  async opened(): Promise<Store | undefined> {
+    this.#begin()
+    if (this.#store === undefined && this.#failure === undefined) {
+      const tried = new Promise<void>(resolve => this.#whenTried.push(resolve))
+      await Promise.race([tried, wait(PATIENCE, undefined, { ref: false })])
+    }
+    return this.#store
   }
 
   /** Undefined until it is open; `problem` says why. */
@@ -57,7 +76,7 @@ export class Keyring {
     return this.#store
   }
 
-  /** For `/health`. */
+  /** For `/health`. `disabled`: nobody has made a key. */
   get state(): 'disabled' | 'opening' | 'unreachable' | 'healthy' {
     if (this.#opening === undefined) return 'disabled'
     if (this.#store !== undefined) return this.#directory.isReachable ? 'healthy' : 'unreachable'
@@ -68,6 +87,12 @@ export class Keyring {
   get problem(): Failure {
     const message = this.#failure?.message ?? 'The database of keys is being opened.'
     return new Failure('unavailable', message, { retryAfter: 2, cause: this.#failure?.details.cause })
+  }
+
+  /** Called once, when it begins to open; at once if it has. */
+  onWake(listener: () => void): void {
+    if (this.#opening === undefined) this.#whenWoken.push(listener)
+    else listener()
   }
 
   /** Called once, at once if it is open already. */
@@ -82,7 +107,7 @@ export class Keyring {
   }
 
   find(credential: string): Caller | Failure | Promise<Caller | Failure> {
-    return this.#directory.find(credential)
+    return this.#opening === undefined ? nobody() : this.#directory.find(credential)
   }
 
   digest(secret: string): Buffer {
@@ -107,6 +132,12 @@ export class Keyring {
     await this.#store.close()
   }
 
+  #begin(): void {
+    if (this.#opening !== undefined) return
+    this.#opening = this.#open()
+    for (const listener of this.#whenWoken.splice(0)) listener()
+  }
+
   async #open(): Promise<void> {
     const { databaseUrl, dataDir } = this.#settings
     const { signal } = this.#closing
@@ -122,6 +153,7 @@ export class Keyring {
         this.#log('error', `keys cannot be looked up: ${store.message}`, error)
       }
       this.#failure = store
+      for (const tried of this.#whenTried.splice(0)) tried()
       await wait(pause, undefined, { signal }).catch(() => undefined)
     }
   }
@@ -134,6 +166,7 @@ export class Keyring {
     this.#store = store
     this.#log('info', `keys are on (${store.kind})`, { database: store.kind, milliseconds: Math.round(milliseconds) })
     for (const listener of this.#whenOpen.splice(0)) listener(store)
+    for (const tried of this.#whenTried.splice(0)) tried()
     this.#touching = setInterval(() => void this.touch(), TOUCH_EVERY).unref()
   }
 

@@ -51,7 +51,7 @@ export async function keyedGateway(
     folder.remove()
   })
   declareKeys(gateway.gateway, keyring, (_, message) => logged.push(message))
-  keyring.wake()
+  keyring.wake(true)
   await until(() => keyring.store !== undefined, 60_000)
   const { store } = keyring
   if (store === undefined) throw new Error('there is no store')

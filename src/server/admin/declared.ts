@@ -17,13 +17,14 @@ type Log = (level: 'info' | 'warn' | 'error', message: string, fields?: Readonly
 /** Keeps the store's rows as the file says, from when it is open and after each reload, one round after the other. */
 export function declareKeys(gateway: Gateway, keyring: Keyring, log: Log): void {
   let last = Promise.resolve()
-  keyring.onOpen(store => {
-    const run = () => {
-      last = last.then(() => round(gateway.runtime.config.keys, keyring, store, log))
-    }
-    gateway.onSwap = run
-    run()
-  })
+  const run = () => {
+    const { config, masterKey } = gateway.runtime
+    const { store } = keyring
+    if (store !== undefined) last = last.then(() => round(gateway.runtime.config.keys, keyring, store, log))
+    else if (masterKey !== undefined) keyring.wake(config.keys.length > 0)
+  }
+  gateway.onSwap = run
+  keyring.onOpen(run)
 }
 
 async function round(declared: readonly DeclaredKey[], keyring: Keyring, store: Store, log: Log): Promise<void> {

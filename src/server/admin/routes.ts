@@ -70,16 +70,21 @@ async function answer(
   request: FastifyRequest,
   reply: FastifyReply
 ): Promise<FastifyReply> {
-  const asked = askedOf(gateway, keyring, request)
+  const asked = await askedOf(gateway, keyring, request)
   const told = asked instanceof Failure ? asked : await route.answer(asked)
   return told instanceof Failure ? sendFailure(reply, told, 'openai-chat') : reply.send(told)
 }
 
-function askedOf(gateway: Gateway, keyring: Keyring | undefined, request: FastifyRequest): Asked | Failure {
+/** The first of all who manage keys has the database made. */
+async function askedOf(
+  gateway: Gateway,
+  keyring: Keyring | undefined,
+  request: FastifyRequest
+): Promise<Asked | Failure> {
   const { admitted, query, params, body, headers, socket } = request
   if (admitted === undefined || admitted instanceof Failure) return masterOnly(admitted) ?? NOT_ON
   if (keyring === undefined || gateway.runtime.masterKey === undefined) return NOT_ON
-  const { store } = keyring
+  const store = keyring.store ?? (await keyring.opened())
   if (store === undefined) return keyring.problem
   const sent = asObject(body)
   return {
