@@ -95,18 +95,11 @@ function section(name, node, lines) {
     const needed = whole.required?.includes(key) ? 'required' : ''
     const fallback = property.default === undefined ? needed : code(property.default)
     const example = property.examples?.[0] === undefined ? '' : code(property.examples[0])
-    const enforced = own['x-not-enforced'] === undefined ? '' : notEnforced(own)
-    lines.push(`| \`${key}\` | ${kindOf(property)} | ${fallback} | ${example} | ${cell(own.description)}${enforced} |`)
+    lines.push(`| \`${key}\` | ${kindOf(property)} | ${fallback} | ${example} | ${cell(own.description)} |`)
   }
   lines.push('')
   for (const [key, property] of Object.entries(whole.properties))
     below(`${name === 'gateway.yaml' ? '' : `${name}.`}${key}`, property, lines)
-}
-
-function notEnforced(node) {
-  const allowed = node['x-enforced-values']
-  const what = allowed === undefined ? 'Refused' : `Anything but ${allowed.map(code).join(', ')} is refused`
-  return ` **${what} in this version:** nothing enforces it yet.`
 }
 
 function below(name, node, lines) {

@@ -80,13 +80,13 @@ t.test('defaults are filled in and do not count as said', async t => {
   t.ok(Object.isFrozen(config) && Object.isFrozen(config.model_list[0]?.timeouts))
 })
 
-t.test('the example of the contract is understood, less what nothing enforces yet', async t => {
+t.test('the example of the contract is understood', async t => {
   const { config } = load(
     `# yaml-language-server: $schema=./schemas/gateway.schema.json
 server: { host: 127.0.0.1, port: 4000, body_limit: 32mb, drain: 30s }
 auth:
   master_key: \${SLUICE_MASTER_KEY:-}
-store: { database_url: "\${DATABASE_URL:-}", data_dir: ./.sluice, redis_url: "" }
+store: { database_url: "\${DATABASE_URL:-}", data_dir: ./.sluice, redis_url: "\${REDIS_URL:-}" }
 backends:
   cerebras: { provider: cerebras, api_key: \${CEREBRAS_API_KEY} }
   vast:     { provider: self-hosted, api_base: http://127.0.0.1:8000 }
@@ -101,18 +101,34 @@ model_list:
     max_tokens: 8192
     headers: { MAX_TOKENS: "8192" }
     weight: 1
+    rpm: 60
+    tpm: 100000
+    max_parallel: 1
     timeouts: { connect: 5s, first_token: 120s, idle: 60s, total: 10m }
+    price: { input: 0.25, output: 1.0, cache_read: 0.02, cache_write: 0.3 }
+    tags: [local]
+    hooks: [strip-prefix]
   - { model_name: gpt-4o, backend: active }
 aliases: { sonnet: claude-sonnet-4-5 }
 routing:
   strategy: weighted
+  retries: 2
+  cooldown: { failures: 3, within: 30s, for: 30s }
   fallbacks: { "claude-*": [gpt-4o, cerebras/llama3.3-70b] }
+  context_fallbacks: {}
+hooks:
+  - strip-prefix: { prefixes: [openai/, anthropic/] }
+  - token-cap: { max: 8192 }
+  - cache: { ttl: 24h }
+  - ./hooks/my-hook.ts: { greeting: hello }
 passthrough:
   openai: { target: https://api.openai.com, headers: { authorization: "Bearer \${OPENAI_API_KEY}" } }
 `,
     { CEREBRAS_API_KEY: 'c', OPENAI_API_KEY: 'o' }
   )
   t.equal(config.backends['cerebras']?.api_key, 'c')
+  t.equal(config.hooks.length, 4)
+  t.same(config.model_list[0]?.price, { input: 0.25, output: 1, cache_read: 0.02, cache_write: 0.3 })
   t.equal(config.passthrough['openai']?.headers['authorization'], 'Bearer o')
 })
 

@@ -33,12 +33,6 @@ interface Compose {
   readonly volumes: Readonly<Record<string, unknown>>
 }
 
-interface Schema {
-  readonly properties: {
-    readonly store: { readonly properties: Readonly<Record<string, { readonly 'x-not-enforced'?: string }>> }
-  }
-}
-
 const compose = parse(read('docker-compose.yml'), { merge: true }) as Compose
 const services = Object.entries(compose.services)
 const instructions = read('Dockerfile')
@@ -139,10 +133,6 @@ t.test('compose knows no password, and gives the gateway nothing that it does no
   for (const [name, { environment = {} }] of services)
     for (const [variable, value] of Object.entries(environment))
       if (/PASSWORD|KEY|SECRET/.test(variable)) t.match(value, /^\$\{[A-Z_]+:\?[^}]+\}$/, `${name}: ${variable}`)
-  // What the configuration says is what the code does.
-  const { properties } = JSON.parse(read('schemas/gateway.schema.json')) as Schema
-  for (const [key, given] of Object.entries(properties.store.properties))
-    if (config.includes(key)) t.equal(given['x-not-enforced'], undefined, key)
 })
 
 t.test('what the gateway of compose needs is there before it, under the address that it is told', async t => {

@@ -180,31 +180,3 @@ t.test('the headers that every answer is said to have, it has', async t => {
     ['x-provider', 'x-model']
   )
 })
-
-t.test('the README says which keys are refused, and those are', async t => {
-  interface Node {
-    readonly 'x-not-enforced'?: string
-    readonly $ref?: string
-    readonly properties?: Readonly<Record<string, Node>>
-    readonly items?: Node
-    readonly oneOf?: readonly Node[]
-    readonly definitions?: Readonly<Record<string, Node>>
-  }
-  const schema = JSON.parse(read('schemas/gateway.schema.json')) as Node
-  const refused: string[] = []
-  const walk = (node: Node, path: string, depth: number): void => {
-    if (depth > 8) return
-    if (node['x-not-enforced'] !== undefined) refused.push(path)
-    const { $ref: ref } = node
-    const named = ref === undefined ? undefined : schema.definitions?.[ref.split('/').pop() ?? '']
-    if (named !== undefined) walk(named, path, depth + 1)
-    for (const [name, inner] of Object.entries(node.properties ?? {}))
-      walk(inner, path === '' ? name : `${path}.${name}`, depth + 1)
-    if (node.items !== undefined) walk(node.items, `${path}[]`, depth + 1)
-    for (const branch of node.oneOf ?? []) walk(branch, path, depth + 1)
-  }
-  walk(schema, '', 0)
-  const section = readme.split('## Not there yet')[1]?.split('\n## ')[0] ?? ''
-  const said = section.split('\n').flatMap(row => codesIn(row.split('|')[2] ?? ''))
-  t.same([...new Set(said)].sort(), [...new Set(refused)].sort())
-})

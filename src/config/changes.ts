@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { GatewayConfig, ModelEntry } from './generated/types.ts'
 import { SCHEMA } from './schema.ts'
 
-const SECRET_KEYS = new Set(['api_key', 'master_key', 'database_url', 'redis_url'])
+const SECRET_KEYS = new Set(['api_key', 'master_key', 'token', 'database_url', 'redis_url'])
 const MASK = '•••'
 
 /** What a reload changes, a line each: `+ claude-* → mlx`, `- gpt-4`, `~ claude-*: max_tokens 4096 → 8192`, `~ server.drain 30s → 10s`. */

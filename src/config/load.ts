@@ -5,7 +5,6 @@ import { checkKeys } from './checks/keys.ts'
 import { checkNames } from './checks/names.ts'
 import { findPlainSecrets } from './checks/secrets.ts'
 import { coerceSubstituted } from './coerce.ts'
-import { findUnenforced } from './enforced.ts'
 import type { GatewayConfig } from './generated/types.ts'
 import { gather } from './include.ts'
 import { adoptLiteLLM, type LiteLLMReport } from './litellm/adopt.ts'
@@ -97,7 +96,6 @@ export function parseConfig(text: string, path: string, options: LoadOptions): L
 function judge(tree: Tree, file: string, options: LoadOptions): LoadResult {
   const { root, problems, files, globs, report } = tree
   applyOverrides(root, options.overrides)
-  problems.push(...findUnenforced(root))
   const config = validate(root, problems, options)
   const sorted = inFileOrder(problems).slice(0, MAX_PROBLEMS)
   if (config === undefined || problems.some(problem => problem.severity === 'error')) {

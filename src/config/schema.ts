@@ -17,10 +17,8 @@ export interface Schema {
   readonly items?: Schema
   readonly anyOf?: readonly Schema[]
   readonly definitions?: Readonly<Record<string, Schema>>
-  readonly 'x-not-enforced'?: string
   /** The options of a hook. */
   readonly 'x-hook'?: boolean
-  readonly 'x-enforced-values'?: readonly unknown[]
 }
 
 /** As it is for editors, with the options of the hooks that are shipped. */
@@ -44,7 +42,7 @@ function withoutHooks(schema: Schema): Schema {
 }
 
 const ajv = new Ajv({ allErrors: true, verbose: true, useDefaults: true, allowUnionTypes: true, strictRequired: false })
-for (const keyword of ['x-not-enforced', 'x-enforced-values', 'defaultSnippets']) ajv.addKeyword(keyword)
+ajv.addKeyword('defaultSnippets')
 const validate = ajv.compile<GatewayConfig>(SCHEMA)
 
 /** Fills in the defaults, in place, and says what does not fit. */
@@ -57,21 +55,6 @@ export function dereference(schema: Schema): Schema {
   const { $ref, ...own } = schema
   if ($ref === undefined) return schema
   return { ...SCHEMA.definitions?.[$ref.slice($ref.lastIndexOf('/') + 1)], ...own }
-}
-
-/** The schemas of what may stand below one: its properties, the values of a map, the items of a list, of all its branches. */
-export function schemaBelow(schema: Schema, step: string | number): Schema | undefined {
-  const whole = dereference(schema)
-  if (typeof step === 'number') return whole.items
-  const own =
-    whole.properties !== undefined && Object.hasOwn(whole.properties, step) ? whole.properties[step] : undefined
-  if (own !== undefined) return own
-  if (typeof whole.additionalProperties === 'object') return whole.additionalProperties
-  for (const branch of whole.anyOf ?? []) {
-    const found = schemaBelow(branch, step)
-    if (found !== undefined) return found
-  }
-  return undefined
 }
 
 /** The steps of ajv's `instancePath`; `data` tells indexes from keys that look like them. */

@@ -34,6 +34,7 @@ export function checkAddresses(context: CheckContext): void {
   checkTimer(context, cooldown.within, ['routing', 'cooldown', 'within'])
   checkTimer(context, cooldown.for, ['routing', 'cooldown', 'for'])
   checkListening(context)
+  checkMetricsPort(context)
 }
 
 function checkUrl(context: CheckContext, text: string, path: (string | number)[]): void {
@@ -106,6 +107,13 @@ function checkListening(context: CheckContext): void {
   if (auth.master_key !== undefined && auth.master_key !== '') return
   const hint = 'set auth.master_key, or say `auth: none` if everybody who reaches the port may call'
   errorAtValue(context, ['server', 'host'], 'listening beyond this machine needs a credential', hint)
+}
+
+/** Two listeners at one address. */
+function checkMetricsPort(context: CheckContext): void {
+  const { port, metrics } = context.config.server
+  if (metrics.port === undefined || metrics.port === 0 || metrics.port !== port) return
+  errorAtValue(context, ['server', 'metrics', 'port'], 'is the port of the gateway itself', 'leave it out for that one')
 }
 
 function isLoopback(host: string): boolean {

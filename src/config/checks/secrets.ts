@@ -6,6 +6,7 @@ const SECRET_KEYS = new Set([
   ...[
     'api_key',
     'master_key',
+    'token',
     'authorization',
     'proxy-authorization',
     'x-api-key',

@@ -105,6 +105,7 @@ export interface ServerSettings {
    */
   allowed_origins: string[]
   logs: LogSettings
+  metrics: MetricsSettings
   tracing: TracingSettings
 }
 /**
@@ -125,6 +126,19 @@ export interface LogSettings {
   rooms: {
     [k: string]: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
   }
+}
+/**
+ * Who may scrape `/metrics`, and where. As it is, anybody who can connect, on the gateway's own port.
+ */
+export interface MetricsSettings {
+  /**
+   * What scrapers have to send, as `Authorization: Bearer …`. Empty: nothing.
+   */
+  token: string
+  /**
+   * A port of their own at `server.host`; on the gateway's port there are none then, but those of workspaces. Absent: the gateway's port.
+   */
+  port?: number
 }
 /**
  * OpenTelemetry traces over OTLP/HTTP. They hold no word of a conversation.
