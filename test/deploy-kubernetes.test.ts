@@ -109,15 +109,20 @@ function compiled(list: readonly object[]): string {
     writeFileSync(file, lines.join('\n'))
     const compiler = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc')
     const options = ['--noEmit', '--skipLibCheck', '--strict', '--module', 'preserve', '--types', '']
-    return spawnSync(process.execPath, [compiler, ...options, '--ignoreConfig', file], { cwd: root, encoding: 'utf8' })
-      .stdout
+    const done = spawnSync(process.execPath, [compiler, ...options, '--ignoreConfig', file], {
+      cwd: root,
+      encoding: 'utf8'
+    })
+    // A compiler that could not run has nothing to say either.
+    if (done.status === null || done.stderr !== '') throw new Error(`tsc: ${done.signal} ${done.error} ${done.stderr}`)
+    return `${done.status} ${done.stdout}`
   } finally {
     rmSync(place, { recursive: true })
   }
 }
 
 t.test('no name in the manifests is one that Kubernetes does not know', async t => {
-  t.equal(compiled(manifests), '')
+  t.equal(compiled(manifests), '0 ')
   const strange = { ...deployment, spec: { ...deployment.spec, replica: 2 } }
   t.match(compiled([strange]), /'"replica"' does not exist/, 'and one would be told')
 })
