@@ -225,7 +225,7 @@ function renderDocs() {
     '',
     '# Metrics',
     '',
-    '`GET /metrics` tells them in Prometheus’ text format, to anybody who can connect: they hold no prompt, no key and no user.',
+    '`GET /metrics` tells them in Prometheus’ text format, to anybody who can connect, unless `server.metrics` asks for a token or gives them a port of their own. They hold no prompt, no key and no user.',
     'A label’s values are bounded: models are the names in the configuration (`other` for a name that leads nowhere), providers,',
     'targets and status classes; of the names that clients and hooks choose, 300 are told apart and the rest is `other`.',
     'A series is there once something was counted. Names that begin with `gen_ai_` are those of OpenTelemetry’s conventions.',

@@ -8,6 +8,8 @@ import { nameOf, shorter } from './prepare.ts'
 
 export interface Greeting {
   readonly url: string
+  /** When they have a port of their own. */
+  readonly metricsUrl?: string | undefined
   readonly runtime: Runtime
   readonly source: ConfigFile
   readonly advice: readonly Advice[]
@@ -24,7 +26,7 @@ const KEY_VARIABLE = 'SLUICE_MASTER_KEY'
 
 /** What a person needs to know first, on 80 columns. */
 export function banner(greeting: Greeting, colors: Colors): string {
-  const { url, runtime, source, advice, took } = greeting
+  const { url, metricsUrl = `${url}/metrics`, runtime, source, advice, took } = greeting
   const row = (label: string, text: string) => `  ${colors.dim(label.padEnd(LABEL))}${text}`
   const rows = (label: string, texts: readonly string[]) =>
     texts.map((text, index) => row(index === 0 ? label : '', text))
@@ -51,7 +53,7 @@ export function banner(greeting: Greeting, colors: Colors): string {
     '',
     ...rows('Claude', claude(url, runtime)),
     row('health', `${url}/health, or \`sluice status\``),
-    row('metrics', `${url}/metrics, for Prometheus and its dashboards`),
+    row('metrics', `${metricsUrl}, for Prometheus and its dashboards`),
     row('docs', `${url}/openapi.json, \`sluice --help\``),
     ''
   )

@@ -1,12 +1,13 @@
 import { birthOf } from '../lib/process-birth.ts'
 import type { Logs } from './logs.ts'
+import type { Doors } from './open-doors.ts'
 import { identify, type PidRecord, readPidFile, writePidFile } from './pid-file.ts'
 import { shorter } from './prepare.ts'
 
 /** Leaves in the data folder what `status` and `stop` look for, unless another gateway has. */
 export async function leavePidFile(
   dataDir: string,
-  listening: { url: string; port: number },
+  { url, port, metricsUrl }: Doors,
   file: string,
   logs: Logs
 ): Promise<PidRecord | undefined> {
@@ -21,8 +22,9 @@ export async function leavePidFile(
   const born = birthOf(process.pid)
   const record: PidRecord = {
     pid: process.pid,
-    url: listening.url,
-    port: listening.port,
+    url,
+    port,
+    ...(metricsUrl !== undefined && { metrics: metricsUrl }),
     startedAt: Date.now(),
     ...(born !== undefined && { born }),
     config: file

@@ -146,6 +146,7 @@ command('spend', 'Say what was spent, by day, model, key, team, user or tag.', '
 command('top', 'Show what goes on, live: requests, models, upstreams.', 'sluice top --interval 1s')
   .addOption(config)
   .option('--url <address>', 'a gateway that runs elsewhere')
+  .option('--token <token>', 'what its server.metrics asks for; of one that runs here, its file says it')
   .option('--interval <time>', 'how often it is looked', '2s')
   .option('--once', 'show one interval and end, as where nobody looks on')
   .addOption(workspace)

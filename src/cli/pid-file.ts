@@ -8,6 +8,8 @@ export interface PidRecord {
   readonly pid: number
   readonly url: string
   readonly port: number
+  /** Where metrics are, when they have a port of their own. */
+  readonly metrics?: string
   /** Milliseconds since 1970. */
   readonly startedAt: number
   /** When the system says that the process began, in its own unit: a number that a later process of this id does not share. */

@@ -161,6 +161,11 @@ function restartLines(before: LoadedConfig, after: LoadedConfig): string[] {
     const [was, is] = [before.config.server[name], after.config.server[name]]
     if (was !== is) lines.push(`server.${name} ${was} → ${is}: needs a restart; the gateway still listens where it did`)
   }
+  const [from, to] = [before.config.server.metrics.port, after.config.server.metrics.port]
+  if (from !== to)
+    lines.push(
+      `server.metrics.port ${from ?? 'unset'} → ${to ?? 'unset'}: needs a restart; metrics stay where they are`
+    )
   const [{ store: was }, { store: is }] = [before.config, after.config]
   for (const name of ['database_url', 'redis_url'] as const)
     if (was[name] !== is[name]) lines.push(`store.${name}: needs a restart; keys and limits stay where they are`)

@@ -4,6 +4,7 @@ import { describeChanges } from '../config/changes.ts'
 import type { LogSettings } from '../config/generated/types.ts'
 import { createDemo } from '../demo/demo.ts'
 import { Gateway } from '../exchange/gateway.ts'
+import type { Runtime } from '../exchange/runtime.ts'
 import type { Log } from '../hooks/hook.ts'
 import { Shelf } from '../hooks/shelf.ts'
 import { Keyring } from '../keys/keyring.ts'
@@ -12,14 +13,15 @@ import { HealthBook } from '../routing/health.ts'
 import { declareKeys } from '../server/admin/declared.ts'
 import type { Controls, ReloadOutcome } from '../server/admin.ts'
 import { createApp } from '../server/app.ts'
+import { createMetricsApp } from '../server/metrics.ts'
 import type { StoreLog } from '../store/database.ts'
 import { Pools } from '../upstream/pools.ts'
 import { keepBooks } from './books.ts'
 import { CannotStart } from './cannot-start.ts'
 import { type LogDestination, standardOutput } from './gather.ts'
 import { leavePidFile } from './leave-pid-file.ts'
-import { type Listening, listen } from './listen.ts'
 import { Logs } from './logs.ts'
+import { openDoors } from './open-doors.ts'
 import { type Overrides, type Prepared, prepare, type Refused, shorter, tell } from './prepare.ts'
 import { probeLog } from './probes.ts'
 import { Reloader, warningsOf } from './reload.ts'
@@ -49,6 +51,8 @@ export interface StartOptions {
 export interface RunningGateway {
   readonly url: string
   readonly port: number
+  /** Where metrics are, when they have a port of their own. */
+  readonly metricsUrl: string | undefined
   readonly gateway: Gateway
   readonly app: FastifyInstance
   readonly logs: Logs
@@ -122,9 +126,12 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   const dataDir = dataDirOf(options, prepared)
   const keyring = keyringOf(options, gateway, dataDir, opened)
   const workspaces = workspacesOf(options, gateway, opened, startGateway)
-  const app = createApp(gateway, controlsOf(reloader, opened), keyring, workspaces && (name => workspaces.find(name)))
-  const listening = await openDoor(app, options, gateway, dataDir).catch(async (error: unknown) => {
-    await Promise.all([watcher.close(), app.close(), pools.close()])
+  const controls = controlsOf(reloader, opened, options, runtime)
+  const app = createApp(gateway, controls, keyring, workspaces && (name => workspaces.find(name)))
+  const metricsApp = controls.metricsApart === true ? createMetricsApp(gateway, controls) : undefined
+  const apps = { app, metrics: metricsApp }
+  const listening = await openDoors(apps, runtime.config.server, dataDir, options.workspace).catch(async error => {
+    await Promise.all([watcher.close(), app.close(), metricsApp?.close(), pools.close()])
     throw error
   })
   const books = await keepBooks(gateway, keyring, dataDir, opened.in('spend'))
@@ -143,7 +150,19 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       return reloader.reload(reason)
     },
     stop: progress => {
-      const parts = { ...started, pools, reloader, watcher, record, shelf, books, keyring, tracing, workspaces }
+      const parts = {
+        ...started,
+        metricsApp,
+        pools,
+        reloader,
+        watcher,
+        record,
+        shelf,
+        books,
+        keyring,
+        tracing,
+        workspaces
+      }
       stopping ??= shutDown(parts, progress)
       return stopping
     }
@@ -168,20 +187,14 @@ function openLogs(
   })
 }
 
-async function openDoor(
-  app: FastifyInstance,
-  options: StartOptions,
-  { runtime }: Gateway,
-  dataDir: string
-): Promise<Listening> {
-  const { host, port } = runtime.config.server
-  if (options.workspace === undefined) return listen(app, host, port, dataDir)
-  await app.ready()
-  return { url: `/w/${options.workspace}`, port: 0 }
-}
-
-function controlsOf(reloader: Reloader, logs: Logs): Controls {
+function controlsOf(
+  reloader: Reloader,
+  logs: Logs,
+  { workspace }: StartOptions,
+  { config: { server } }: Runtime
+): Controls {
   return {
+    metricsApart: workspace === undefined && server.metrics.port !== undefined,
     reload: () => reloader.reload('admin'),
     rejected: () => reloader.rejected(),
     onBug: error => logs.bug(error, 'a request could not be answered'),

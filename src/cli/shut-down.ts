@@ -15,6 +15,8 @@ import type { Workspaces } from './workspaces.ts'
 
 export interface Parts {
   readonly app: FastifyInstance
+  /** Where metrics have a port of their own. */
+  readonly metricsApp: FastifyInstance | undefined
   readonly gateway: Gateway
   readonly pools: Pools
   readonly logs: Logs
@@ -34,14 +36,15 @@ const LAST_BYTES = 2000
 
 /** Ends a gateway in order: ears first, then mouths, then hands. */
 export async function shutDown(parts: Parts, progress: (left: number) => void = () => undefined): Promise<void> {
-  const { app, gateway, pools, logs, reloader, watcher, record, dataDir, shelf, books, keyring, tracing, workspaces } =
-    parts
+  const { app, metricsApp, gateway, pools, logs, reloader, watcher, record, dataDir } = parts
+  const { shelf, books, keyring, tracing, workspaces } = parts
   const { drain } = gateway.runtime
   gateway.draining = true
   reloader.close()
   await watcher.close()
-  // The port is free at once, so that a successor may open it; connections that are open are answered on.
+  // The ports are free at once, so that a successor may open them; connections that are open are answered on.
   app.server.close()
+  metricsApp?.server.close()
   const left = gateway.running.size
   const under = left === 0 ? 'nothing is under way' : `${count(left, 'request')} under way may take ${drain / 1000} s`
   logs.event('info', `stopping: ${under}`, { draining: left, milliseconds: drain })
@@ -58,7 +61,8 @@ export async function shutDown(parts: Parts, progress: (left: number) => void = 
   clearInterval(ticking)
   const late = setTimeout(() => app.server.closeAllConnections(), LAST_BYTES)
   // An upgraded connection is nobody's list, and would be waited for.
-  await Promise.race([app.close(), wait(2 * LAST_BYTES, undefined, { ref: false })])
+  const closed = Promise.all([app.close(), metricsApp?.close()])
+  await Promise.race([closed, wait(2 * LAST_BYTES, undefined, { ref: false })])
   clearTimeout(late)
   await pools.close()
   // They may have something to write still.

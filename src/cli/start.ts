@@ -53,7 +53,7 @@ function overridesOf({ host, port }: StartFlags): Overrides | string {
 
 /** After the port is open: nobody waits for what is looked for. */
 async function greet(gateway: RunningGateway, source: ConfigFile, json: boolean): Promise<void> {
-  const { url, port, logs } = gateway
+  const { url, port, logs, metricsUrl } = gateway
   const { runtime } = gateway.gateway
   const took = performance.now()
   const findings = await detect(process.env, port)
@@ -61,6 +61,7 @@ async function greet(gateway: RunningGateway, source: ConfigFile, json: boolean)
   if (!logs.pretty) {
     logs.event('info', 'listening', {
       url,
+      ...(metricsUrl !== undefined && { metrics: metricsUrl }),
       config: source.file,
       generation: runtime.generation,
       models: runtime.routes.names(true).slice(0, 50),
@@ -72,7 +73,7 @@ async function greet(gateway: RunningGateway, source: ConfigFile, json: boolean)
   }
   // People may read standard error even where a program reads the log; those who ask for JSON want nothing beside it.
   if (json || runtime.config.server.logs.format === 'json') return
-  process.stderr.write(banner({ url, runtime, source, advice, took }, errorColors))
+  process.stderr.write(banner({ url, metricsUrl, runtime, source, advice, took }, errorColors))
 }
 
 function untilEnded(gateway: RunningGateway): Promise<number> {

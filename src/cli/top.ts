@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import { loadConfig } from '../config/load.ts'
 import { readDuration } from '../lib/duration.ts'
 import type { Where } from './find-config.ts'
 import { colors, EXIT, fail, print, printJson } from './output.ts'
@@ -11,6 +12,7 @@ export interface TopFlags extends Where {
   readonly json?: boolean
   readonly once?: boolean
   readonly url?: string | undefined
+  readonly token?: string | undefined
   readonly interval?: string
 }
 
@@ -30,14 +32,15 @@ export async function top(flags: TopFlags): Promise<number> {
   const json = flags.json === true
   const interval = intervalOf(flags.interval ?? '2s')
   if (interval === undefined) return fail(['--interval is a time such as 500ms or 2s.'], json, EXIT.usage)
-  const url = await urlOf(flags)
-  if (typeof url !== 'string') return fail([url.problem], json, url.code)
-  const first = await scrape(url)
+  const place = await placeOf(flags)
+  if ('problem' in place) return fail([place.problem], json, place.code)
+  const { url } = place
+  const first = await scrape(place)
   if (typeof first === 'string') return fail([`The gateway at ${url} does not answer: ${first}.`], json)
   const live = !json && flags.once !== true && process.stdout.isTTY === true
-  if (live) return watch(url, interval, first)
+  if (live) return watch(place, interval, first)
   await wait(interval)
-  const now = await scrape(url)
+  const now = await scrape(place)
   if (typeof now === 'string') return fail([`The gateway at ${url} does not answer: ${now}.`], json)
   const seen = between(first, now)
   if (json) printJson({ url, ...seen })
@@ -50,17 +53,38 @@ function intervalOf(said: string): number | undefined {
   return milliseconds === undefined || milliseconds < SHORTEST ? undefined : milliseconds
 }
 
-async function urlOf({
+/** What is shown of a gateway, and where its metrics are. */
+interface Place {
+  readonly url: string
+  readonly metrics: URL
+  /** Empty: none is wanted. */
+  readonly token: string
+}
+
+async function placeOf({
   url,
+  token = '',
   ...where
-}: TopFlags): Promise<string | { readonly problem: string; readonly code: number }> {
+}: TopFlags): Promise<Place | { readonly problem: string; readonly code: number }> {
   if (url !== undefined)
-    return /^https?:/.test(url) && URL.canParse(url) ? url : { problem: `${url} is no address.`, code: EXIT.usage }
+    return /^https?:/.test(url) && URL.canParse(url)
+      ? { url, metrics: new URL('/metrics', url), token }
+      : { problem: `${url} is no address.`, code: EXIT.usage }
   const found = await findRunning(where)
   if (typeof found === 'string') return { problem: found, code: EXIT.failed }
-  if (found.record !== undefined) return found.record.url
-  const problem = `No gateway runs here (${shorter(found.dataDir)} has none). Start one: sluice start; or say where it is: --url`
+  const { record, dataDir } = found
+  if (record !== undefined) {
+    const metrics = new URL(record.metrics ?? '/metrics', record.url)
+    return { url: record.url, metrics, token: token || tokenIn(record.config) }
+  }
+  const problem = `No gateway runs here (${shorter(dataDir)} has none). Start one: sluice start; or say where it is: --url`
   return { problem, code: EXIT.notRunning }
+}
+
+/** A file that is broken since tells none. */
+function tokenIn(file: string): string {
+  const result = loadConfig(file, { env: process.env })
+  return result.ok ? result.loaded.config.server.metrics.token : ''
 }
 
 interface Scrape {
@@ -69,9 +93,11 @@ interface Scrape {
 }
 
 /** A string says why there is none. */
-async function scrape(url: string): Promise<Scrape | string> {
+async function scrape({ metrics, token }: Place): Promise<Scrape | string> {
   try {
-    const response = await fetch(new URL('/metrics', url), { signal: AbortSignal.timeout(PATIENCE), redirect: 'error' })
+    const headers: Record<string, string> = token === '' ? {} : { authorization: `Bearer ${token}` }
+    const response = await fetch(metrics, { headers, signal: AbortSignal.timeout(PATIENCE), redirect: 'error' })
+    if (response.status === 401) return 'it wants the token of its server.metrics (--token)'
     if (!response.ok) return `it answered ${response.status}`
     return { at: performance.now(), samples: readScrape(await response.text()) }
   } catch (error) {
@@ -87,7 +113,8 @@ function between(before: Scrape, now: Scrape): Top {
 }
 
 /** Redraws one page until q or Ctrl-C. A gateway that goes away is waited for. */
-async function watch(url: string, interval: number, first: Scrape): Promise<number> {
+async function watch(place: Place, interval: number, first: Scrape): Promise<number> {
+  const { url } = place
   const { stdin, stdout } = process
   const ended = new AbortController()
   const onKey = (key: Buffer) => {
@@ -103,7 +130,7 @@ async function watch(url: string, interval: number, first: Scrape): Promise<numb
     while (!ended.signal.aborted) {
       await wait(interval, undefined, { signal: ended.signal }).catch(() => undefined)
       if (ended.signal.aborted) break
-      const now = await scrape(url)
+      const now = await scrape(place)
       if (typeof now === 'string') {
         draw(colors.red(`The gateway at ${url} does not answer: ${now}.`))
         continue

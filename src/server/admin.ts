@@ -20,6 +20,8 @@ export interface Controls {
   onBug(error: Error): void
   /** Somebody looked whether the gateway is there, or scraped it. */
   onProbe?(path: string, status: number, milliseconds: number): void
+  /** Metrics are told on a port of their own, for as long as the process runs. */
+  readonly metricsApart?: boolean
 }
 
 export function adminRoutes(app: FastifyInstance, gateway: Gateway, controls: Controls): void {

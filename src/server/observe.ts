@@ -2,9 +2,8 @@ import type { FastifyInstance } from 'fastify'
 import type { Gateway } from '../exchange/gateway.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import type { Controls } from './admin.ts'
+import { metricsRoute, tellProbes } from './metrics.ts'
 import { VERSION } from './version.ts'
-
-const PROBED = /^\/(health|metrics)/
 
 /** What probes, scrapers and people look at. */
 export function observeRoutes(
@@ -13,10 +12,7 @@ export function observeRoutes(
   controls: Controls,
   keyring: Keyring | undefined
 ): void {
-  app.addHook('onResponse', async (request, reply) => {
-    const path = request.routeOptions.url ?? ''
-    if (PROBED.test(path)) controls.onProbe?.(path, reply.statusCode, reply.elapsedTime)
-  })
+  tellProbes(app, controls)
   app.get('/', () => ({
     name: 'sluice',
     version: VERSION,
@@ -27,7 +23,7 @@ export function observeRoutes(
       '/v1beta/models',
       '/v1/models',
       '/health',
-      '/metrics',
+      ...(controls.metricsApart === true ? [] : ['/metrics']),
       '/openapi.json'
     ]
   }))
@@ -44,7 +40,7 @@ export function observeRoutes(
       .send({ status: ready ? 'ready' : 'draining', generation: gateway.runtime.generation, config })
   })
   app.get('/health', () => health(gateway, keyring))
-  app.get('/metrics', async (_, reply) => reply.type(gateway.metrics.contentType).send(await gateway.metrics.render()))
+  metricsRoute(app, gateway, controls)
 }
 
 function health(gateway: Gateway, keyring: Keyring | undefined): object {
