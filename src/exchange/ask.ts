@@ -80,7 +80,7 @@ interface Found {
   readonly value: unknown
 }
 
-function metadataOf(inbound: Inbound): Readonly<Record<string, Found | undefined>> | undefined {
+export function metadataOf(inbound: Pick<Inbound, 'body'>): Readonly<Record<string, Found | undefined>> | undefined {
   const metadata = inbound.body.fields.found['metadata']
   if (metadata === undefined || metadata.value !== undefined) return undefined
   const bytes: Buffer[] = []

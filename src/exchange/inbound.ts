@@ -14,6 +14,7 @@ export const WANTED_KEYS: ReadonlySet<string> = new Set([
   'n',
   'prompt_cache_key',
   'user',
+  'safety_identifier',
   'metadata',
   'messages'
 ])
@@ -45,6 +46,8 @@ export interface Inbound {
   readonly trace?: boolean
   /** Who asks; absent where nobody was asked who they are: in tests, and offline. */
   readonly caller?: Caller
+  /** For whom the caller asks, as its client says. */
+  readonly endUser?: string | undefined
   /** A hook asks this for a request that is being answered: it takes no place of its own. */
   readonly isInner?: true
   /** `performance.now()` when the body was complete. */

@@ -23,17 +23,16 @@ const LONGEST = 200
 
 /** Undefined where nobody had to say who they are: what they use is nobody's. */
 export function accountOf(
-  { caller, dialect, body, model }: Inbound,
+  { caller, dialect, endUser, model }: Inbound,
   resolved: Resolved | undefined,
   usage?: Usage
 ): Account | undefined {
   if (caller === undefined || caller.id === LOCAL.id) return undefined
-  const user = body.fields.found['user']?.value
   return {
     caller,
     model: (resolved?.asked ?? model ?? 'other').slice(0, LONGEST),
     dialect,
-    ...(typeof user === 'string' && user !== '' && user.length <= LONGEST && { customerId: user }),
+    customerId: endUser,
     usage
   }
 }

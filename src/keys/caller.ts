@@ -6,7 +6,7 @@ import type { Patterns } from './patterns.ts'
 
 /** The models of one scope: whoever asks may use what every scope allows. */
 export interface ModelList {
-  readonly scope: 'key' | 'user' | 'team' | 'organization'
+  readonly scope: 'key' | 'user' | 'team' | 'organization' | 'customer'
   readonly patterns: Patterns
 }
 

@@ -10,6 +10,7 @@ import type { StoreLog } from '../store/database.ts'
 import { touchKeys } from '../store/keys.ts'
 import type { Store } from '../store/store.ts'
 import type { Caller } from './caller.ts'
+import { Customers } from './customers.ts'
 import { Directory, type DirectoryTimes, nobody } from './directory.ts'
 import { type Digest, digestWith } from './secret.ts'
 
@@ -35,6 +36,8 @@ export class Keyring {
   readonly #log: StoreLog
   readonly #closing = new AbortController()
   readonly #directory: Directory
+  /** End users that requests name. */
+  readonly customers = new Customers()
   readonly #whenOpen: ((store: Store) => void)[] = []
   readonly #whenWoken: (() => void)[] = []
   /** Called when it is known whether it opens. */
@@ -104,6 +107,7 @@ export class Keyring {
   /** What this gateway has just changed itself: whoever did it need not wait until the database tells. */
   forget(change: Change | 'all'): void {
     this.#directory.forget(change)
+    this.customers.forget(change)
   }
 
   find(credential: string): Caller | Failure | Promise<Caller | Failure> {
@@ -161,8 +165,9 @@ export class Keyring {
   async #use(store: Store, milliseconds: number): Promise<void> {
     if (this.#closing.signal.aborted) return store.close()
     // Listened first, so that nothing is remembered of which a change would not be heard.
-    await store.onChange(change => this.#directory.forget(change))
+    await store.onChange(change => this.forget(change))
     this.#directory.use(store)
+    this.customers.use(store)
     this.#store = store
     this.#log('info', `keys are on (${store.kind})`, { database: store.kind, milliseconds: Math.round(milliseconds) })
     for (const listener of this.#whenOpen.splice(0)) listener(store)

@@ -137,13 +137,18 @@ function modelListsOf(bindings: readonly Binding[]): readonly ModelList[] {
   const lists: ModelList[] = []
   for (const { scope, entity } of bindings) {
     if (scope === 'tag' || scope === 'customer') continue
-    const { models } = entity
     // What a user may use by themselves says nothing of the team's keys.
     if (scope === 'user' && bindings.some(binding => binding.scope === 'team')) continue
-    if (models.length > 0 && !models.some(model => ALL.has(model)))
-      lists.push({ scope, patterns: new Patterns(models) })
+    const list = modelListOf(scope, entity.models)
+    if (list !== undefined) lists.push(list)
   }
   return lists
+}
+
+/** Undefined: all of them. */
+export function modelListOf(scope: ModelList['scope'], models: readonly string[]): ModelList | undefined {
+  const isAll = models.length === 0 || models.some(model => ALL.has(model))
+  return isAll ? undefined : { scope, patterns: new Patterns(models) }
 }
 
 function blockOf({ scope, entity }: Binding): Caller['blocked'] {

@@ -32,6 +32,11 @@ export class Doors {
     return this.#current().admit({ headers, query, path: pathOf(url), remoteAddress: socket?.remoteAddress })
   }
 
+  /** The caller, bound by what binds the end user that its request names; a promise only when that has to be looked up. */
+  forCustomer(caller: Caller, name: string): Admission {
+    return this.#keyring === undefined ? caller : this.#keyring.customers.bind(caller, name)
+  }
+
   /** Headers of this request's answer that have nothing to do with what it says. */
   extraHeaders(request: IncomingMessage): string[] {
     const headers: string[] = []

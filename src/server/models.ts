@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { finished } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Failure } from '../chat/failure.ts'
+import { endUserOf } from '../exchange/end-user.ts'
 import { Exchange } from '../exchange/exchange.ts'
 import type { Gateway } from '../exchange/gateway.ts'
 import type { Body, Inbound } from '../exchange/inbound.ts'
-import type { Caller } from '../keys/caller.ts'
+import { type Caller, LOCAL } from '../keys/caller.ts'
 import { collectBody } from './body.ts'
 import { HttpClient } from './client.ts'
 import type { Doors } from './doors.ts'
@@ -108,7 +109,10 @@ function begin(
     query: query === '' ? query : queryWith(query, { key: undefined }),
     headers: raw.headers,
     trace: raw.headers['x-gateway-trace'] === '1' && caller?.master === true,
-    ...(caller !== undefined && { caller }),
+    ...(caller !== undefined && {
+      caller,
+      endUser: caller.id === LOCAL.id ? undefined : endUserOf({ headers: raw.headers, body })
+    }),
     receivedAt: performance.now()
   }
   reply.hijack()
@@ -116,12 +120,26 @@ function begin(
   // A body that was not read to its end would be taken for the next request.
   if (received instanceof Failure && !raw.complete) extra.push('connection', 'close')
   const client = new HttpClient(reply.raw, extra)
+  const refused =
+    admitted instanceof Failure ? admitted : problemWith(received, fields['model']?.value, fields['stream']?.value)
+  if (refused !== undefined || caller === undefined || inbound.endUser === undefined)
+    return start(gateway, inbound, client, reply, refused)
+  const bound = doors.forCustomer(caller, inbound.endUser)
+  const go = (by: Caller | Failure) => {
+    if (by instanceof Failure) start(gateway, inbound, client, reply, by)
+    else start(gateway, by === caller ? inbound : { ...inbound, caller: by }, client, reply)
+  }
+  if (bound instanceof Promise) void bound.then(go)
+  else go(bound)
+}
+
+function start(gateway: Gateway, inbound: Inbound, client: HttpClient, { raw }: FastifyReply, refused?: Failure): void {
   const exchange = new Exchange(gateway, gateway.runtime, inbound, client)
   client.waiter = exchange
-  reply.raw.on('close', () => exchange.abandon())
-  exchange.start(
-    admitted instanceof Failure ? admitted : problemWith(received, fields['model']?.value, fields['stream']?.value)
-  )
+  raw.on('close', () => exchange.abandon())
+  exchange.start(refused)
+  // It has left while its end user was looked up.
+  if (raw.closed) exchange.abandon()
 }
 
 function problemWith(received: Body | Failure | undefined, model: unknown, stream: unknown): Failure | undefined {
