@@ -1,9 +1,12 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
+import { startGateway } from '../src/cli/serve.ts'
 import type { PartialConfig } from './support/app.ts'
-import { type Asked, post, smallest } from './support/ask.ts'
+import { type Asked, get, post, smallest } from './support/ask.ts'
 import { type HookedGateway, hookedGateway } from './support/hooks.ts'
+import { temporaryFolder } from './support/process.ts'
 import { redisService } from './support/services.ts'
+import { until } from './support/store.ts'
 import { startUpstream, type Upstream } from './support/upstream.ts'
 
 interface Scope {
@@ -250,14 +253,61 @@ t.test('Redis dies in the middle, and nobody notices but the log', { skip: servi
   t.equal(how(await ask()), 'hit')
   const streams = Array.from({ length: 64 }, () => ask({ seed: 1 }, {}, 'openai-chat', true))
   await upstream.received(2)
+  t.equal(gateway.shelf.redis, 'healthy')
   await mortal.stop()
-  for (const answer of await Promise.all(streams)) t.same([answer.status, said(answer)], [200, 'answer 2'])
+  // Those who come after its death ask the upstream themselves, alone or together.
+  for (const answer of await Promise.all(streams)) t.match([answer.status, said(answer)], [200, /^answer \d+$/])
   const began = performance.now()
   const later = await ask()
-  t.same([later.status, how(later), said(later)], [200, 'miss', 'answer 3'])
+  t.same([later.status, how(later), said(later)], [200, 'miss', `answer ${upstream.requests.length}`])
   t.ok(performance.now() - began < 1000, 'a store that is gone holds nobody up')
   t.match(
     gateway.log.filter(line => line.startsWith('warn')),
     [/^warn: the cache's store fails, and requests go on without it/]
   )
+  t.equal(gateway.shelf.redis, 'unreachable')
+})
+
+t.test('/health says how Redis does, and asks nobody for it', { skip: service === undefined }, async t => {
+  const [mortal, other] = [await redisService(), await redisService()]
+  if (mortal === undefined || other === undefined) return
+  const folder = temporaryFolder()
+  const saying = (url: string) =>
+    `server: { port: 0 }\nstore: { redis_url: "${url}" }\nhooks: [cache: {}]\nmodel_list:\n  - { model_name: m, provider: demo }\n`
+  const open = (url: string) =>
+    startGateway({ file: folder.write('gateway.yaml', saying(url)), env: {}, log: { write: () => undefined } })
+  const gateways = [await open(''), await open(mortal.url)]
+  t.teardown(async () => {
+    for (const gateway of gateways) await gateway.stop()
+    await other.stop()
+    folder.remove()
+  })
+  const [alone, gateway] = gateways
+  if (alone === undefined || gateway === undefined) return
+  const redisOf = async ({ url }: { readonly url: string }) => {
+    const { components } = (await get(`${url}/health`)).json ?? {}
+    return (components as Record<string, string> | undefined)?.['redis']
+  }
+  const ask = () => post(`${gateway.url}/v1/messages`, smallest('anthropic', 'm')[1])
+  t.equal(await redisOf(alone), 'disabled')
+  t.equal(await redisOf(gateway), 'healthy')
+  await mortal.stop()
+  await until(async () => (await redisOf(gateway)) === 'unreachable')
+  const began = performance.now()
+  t.equal(await redisOf(gateway), 'unreachable')
+  t.ok(performance.now() - began < 250, 'nobody waits for it')
+  const reborn = await redisService(mortal)
+  await until(async () => (await redisOf(gateway)) === 'healthy')
+  // Limits stay where they were; what hooks keep goes to another Redis at once.
+  folder.write('gateway.yaml', saying(other.url))
+  t.match(await gateway.reload(), { accepted: true })
+  t.equal((await ask()).status, 200)
+  t.equal(await redisOf(gateway), 'healthy')
+  await other.stop()
+  await until(async () => (await redisOf(gateway)) === 'unreachable')
+  folder.write('gateway.yaml', saying(reborn?.url ?? ''))
+  await gateway.reload()
+  await until(async () => (await redisOf(gateway)) === 'healthy')
+  await gateway.stop()
+  await reborn?.stop()
 })

@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 process.setMaxListeners(50)
@@ -113,4 +114,17 @@ export function temporaryFolder(): Folder {
     },
     remove: () => rmSync(path, { recursive: true, force: true })
   }
+}
+
+/** What the compiler says, less its words where it is content. */
+export function compile(args: readonly string[]): { readonly ok: boolean; readonly told: string } {
+  const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc')
+  // Without what tap puts into NODE_OPTIONS, which the compiler's own script does not start under.
+  const { NODE_OPTIONS: _, ...env } = process.env
+  const { status, signal, error, stdout, stderr } = spawnSync(process.execPath, [compiler, ...args], {
+    encoding: 'utf8',
+    env
+  })
+  if (status === null || stderr !== '') throw new Error(`the compiler could not run: ${signal} ${error} ${stderr}`)
+  return { ok: status === 0, told: stdout }
 }
