@@ -252,7 +252,7 @@ t.test('hooks know who asks by the key, and caches do not mix callers', async t 
     await gateway.close()
     folder.remove()
   })
-  keyring.wake()
+  keyring.wake(true)
   await until(() => keyring.store !== undefined, 60_000)
   const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
   const make = async (fields: object) => {
