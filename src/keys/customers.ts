@@ -3,16 +3,13 @@
 
 import { setTimeout as wait } from 'node:timers/promises'
 import { Failure } from '../chat/failure.ts'
-import type { Bound } from '../store/bound.ts'
-import { standings } from '../store/budgets.ts'
 import type { Change } from '../store/changes.ts'
 import type { Queries } from '../store/database.ts'
-import { findEntity, listEntities } from '../store/entity.ts'
-import { CUSTOMERS, PLANS } from '../store/scopes.ts'
+import { listEntities } from '../store/entity.ts'
+import { CUSTOMERS } from '../store/scopes.ts'
 import { storable } from '../store/values.ts'
-import { boundsOf } from './bounds.ts'
-import type { Caller, ModelList } from './caller.ts'
-import { modelListOf } from './lookup.ts'
+import type { Caller } from './caller.ts'
+import { boundBy, type Customer, customerNamed } from './customer.ts'
 
 export interface CustomerTimes {
   /** After this it is looked up again beside the request. */
@@ -31,14 +28,6 @@ const TIMES: CustomerTimes = { fresh: 60_000, unknown: 60_000, away: 1_000, pati
 const MOST_KNOWN = 10_000
 const MOST_UNKNOWN = 10_000
 const MOST_LOOKUPS = 100
-
-/** What one of them adds to a caller. */
-interface Customer {
-  readonly id: string
-  readonly blocked: boolean
-  readonly models: readonly ModelList[]
-  readonly bounds: readonly Bound[]
-}
 
 interface Entry {
   customer: Customer
@@ -184,35 +173,6 @@ export class Customers {
       if (changes === this.#changes) this.#some = listed.items.length > 0
     }
   }
-}
-
-async function customerNamed(queries: Queries, id: string, at: number): Promise<Found | Failure> {
-  const entity = await findEntity(queries, CUSTOMERS, id)
-  if (entity === undefined || entity instanceof Failure) return entity
-  const plan = entity.planId === null ? undefined : await findEntity(queries, PLANS, entity.planId)
-  if (plan instanceof Failure) return plan
-  const standing = await standings(queries, [{ kind: 'customer', id, planId: plan?.id }], new Date(at))
-  if (standing instanceof Failure) return standing
-  const models = modelListOf('customer', entity.models)
-  return {
-    id,
-    blocked: entity.blocked,
-    models: models === undefined ? [] : [models],
-    bounds: boundsOf([{ scope: 'customer', entity, plan }], standing)
-  }
-}
-
-function boundBy(caller: Caller, customer: Found): Caller | Failure {
-  if (customer === undefined) return caller
-  const { id, blocked, models, bounds } = customer
-  if (blocked) {
-    return new Failure('forbidden', `The customer \`${id.slice(0, 100)}\` is blocked.`, {
-      code: 'customer_blocked',
-      recommendations: ['An administrator can unblock it.']
-    })
-  }
-  if (models.length === 0 && bounds.length === 0) return caller
-  return { ...caller, models: [...caller.models, ...models], bounds: [...caller.bounds, ...bounds] }
 }
 
 /** Whom a change concerns here: one, anybody, or nobody. */
