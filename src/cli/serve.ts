@@ -126,7 +126,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   const dataDir = dataDirOf(options, prepared)
   const keyring = keyringOf(options, gateway, dataDir, opened)
   const workspaces = workspacesOf(options, gateway, opened, startGateway)
-  const controls = controlsOf(reloader, opened, options, runtime)
+  const controls = controlsOf({ reloader, logs: opened, shelf }, options, runtime)
   const app = createApp(gateway, controls, keyring, workspaces && (name => workspaces.find(name)))
   const metricsApp = controls.metricsApart === true ? createMetricsApp(gateway, controls) : undefined
   const apps = { app, metrics: metricsApp }
@@ -140,6 +140,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   for (const warning of warningsOf(prepared)) opened.in('config').event('warn', warning)
   const record = workspaces && (await leavePidFile(dataDir, listening, file, opened))
   const started = { app, gateway, logs: opened, dataDir }
+  const parts = { metricsApp, pools, reloader, watcher, record, shelf, books, keyring, tracing, workspaces }
   let stopping: Promise<void> | undefined
   return {
     ...listening,
@@ -150,20 +151,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       return reloader.reload(reason)
     },
     stop: progress => {
-      const parts = {
-        ...started,
-        metricsApp,
-        pools,
-        reloader,
-        watcher,
-        record,
-        shelf,
-        books,
-        keyring,
-        tracing,
-        workspaces
-      }
-      stopping ??= shutDown(parts, progress)
+      stopping ??= shutDown({ ...started, ...parts }, progress)
       return stopping
     }
   }
@@ -187,17 +175,19 @@ function openLogs(
   })
 }
 
-function controlsOf(
-  reloader: Reloader,
-  logs: Logs,
-  { workspace }: StartOptions,
-  { config: { server } }: Runtime
-): Controls {
+interface Parts {
+  readonly reloader: Reloader
+  readonly logs: Logs
+  readonly shelf: Shelf
+}
+
+function controlsOf({ reloader, logs, shelf }: Parts, { workspace }: StartOptions, { config }: Runtime): Controls {
   return {
-    metricsApart: workspace === undefined && server.metrics.port !== undefined,
+    metricsApart: workspace === undefined && config.server.metrics.port !== undefined,
     reload: () => reloader.reload('admin'),
     rejected: () => reloader.rejected(),
     onBug: error => logs.bug(error, 'a request could not be answered'),
+    hooksRedis: () => shelf.redis,
     onProbe: probeLog(logs.in('probes'))
   }
 }

@@ -56,6 +56,12 @@ export class RedisKv implements Kv {
     }
   }
 
+  /** Undefined before anybody asked it for something. */
+  get state(): 'healthy' | 'unreachable' | undefined {
+    if (this.#opening === undefined) return undefined
+    return this.#redis.status === 'ready' && performance.now() >= this.#restsUntil ? 'healthy' : 'unreachable'
+  }
+
   /** The first to ask waits for the connection; who asks while it is lost does not. */
   #opened(): Promise<unknown> | undefined {
     if (this.#redis.status === 'ready') return undefined

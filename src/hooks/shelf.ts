@@ -72,6 +72,11 @@ export class Shelf {
     return this.#running.size
   }
 
+  /** Whether the Redis answers that hooks keep things in; undefined where they have none, or have not used it. */
+  get redis(): 'healthy' | 'unreachable' | undefined {
+    return this.#stores.redis
+  }
+
   /** The place in a hook that an error comes from, when it comes from one. */
   behind(error: unknown): string | undefined {
     return placeIn(error, this.#files)

@@ -17,6 +17,12 @@ export class Stores {
     }
   }
 
+  /** Whether what hooks keep can be reached, of all that was used; undefined where it lies in memory or nobody asked yet. */
+  get redis(): 'healthy' | 'unreachable' | undefined {
+    const states = [...this.#redis.values()].map(kv => kv.state)
+    return states.find(state => state === 'unreachable') ?? states.find(state => state === 'healthy')
+  }
+
   /** Closes the connections that nobody has a use for any more; one that is asked for again is opened again. */
   keepOnly(urls: ReadonlySet<string>): void {
     for (const [url, kv] of this.#redis) {

@@ -39,6 +39,8 @@ export interface Limits {
   /** What a scope has spent is as the store says from now on: somebody has set it back. */
   forget(scope: string, id: string): void
   remaining(): readonly Remaining[]
+  /** Whether Redis answers, as of the last that was heard of it. Absent: they are counted without one. */
+  readonly redis?: 'healthy' | 'unreachable'
   close(): Promise<void>
 }
 

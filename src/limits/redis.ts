@@ -89,6 +89,10 @@ export class RedisLimits implements Limits {
     }, BEAT_EVERY).unref()
   }
 
+  get redis(): 'healthy' | 'unreachable' {
+    return !this.#down && this.#redis.status === 'ready' ? 'healthy' : 'unreachable'
+  }
+
   /** Resolves when Redis answers, or when it has had so many milliseconds. */
   async ready(milliseconds: number): Promise<boolean> {
     const late = performance.now() + milliseconds

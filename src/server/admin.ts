@@ -20,6 +20,8 @@ export interface Controls {
   onBug(error: Error): void
   /** Somebody looked whether the gateway is there, or scraped it. */
   onProbe?(path: string, status: number, milliseconds: number): void
+  /** Whether the Redis answers that hooks keep things in; undefined where they have none. */
+  hooksRedis?(): 'healthy' | 'unreachable' | undefined
   /** Metrics are told on a port of their own, for as long as the process runs. */
   readonly metricsApart?: boolean
 }

@@ -39,11 +39,11 @@ export function observeRoutes(
       .code(ready ? 200 : 503)
       .send({ status: ready ? 'ready' : 'draining', generation: gateway.runtime.generation, config })
   })
-  app.get('/health', () => health(gateway, keyring))
+  app.get('/health', () => health(gateway, controls, keyring))
   metricsRoute(app, gateway, controls)
 }
 
-function health(gateway: Gateway, keyring: Keyring | undefined): object {
+function health(gateway: Gateway, controls: Controls, keyring: Keyring | undefined): object {
   const { runtime } = gateway
   const now = performance.now()
   const backends = runtime.targets.map(({ name, provider, origin, state, maxParallel }) => {
@@ -72,8 +72,15 @@ function health(gateway: Gateway, keyring: Keyring | undefined): object {
     components: {
       gateway: gateway.draining ? 'draining' : 'healthy',
       database: keyring?.state ?? 'disabled',
-      redis: 'disabled'
+      redis: redisState(gateway, controls)
     },
     backends
   }
+}
+
+/** As limits and hooks last heard of it: nobody who looks is kept waiting for it. */
+function redisState({ limits }: Gateway, { hooksRedis }: Controls): 'healthy' | 'unreachable' | 'disabled' {
+  const heard = [limits.redis, hooksRedis?.()]
+  if (heard.includes('unreachable')) return 'unreachable'
+  return heard.includes('healthy') ? 'healthy' : 'disabled'
 }

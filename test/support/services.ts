@@ -81,11 +81,11 @@ export interface RedisService {
   stop(): Promise<void>
 }
 
-/** A real server without persistence; undefined where none is installed. */
-export async function redisService(): Promise<RedisService | undefined> {
+/** A real server without persistence, where another one was if that is given; undefined where none is installed. */
+export async function redisService(again?: RedisService): Promise<RedisService | undefined> {
   const binary = inPath('redis-server')
   if (binary === undefined) return undefined
-  const port = await closedPort()
+  const port = again === undefined ? await closedPort() : Number(new URL(again.url).port)
   const server = spawn(binary, ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], {
     cwd: tmpdir(),
     stdio: 'ignore'
