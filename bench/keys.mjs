@@ -163,7 +163,7 @@ function startOf({ listening, keysOn, cpuAtStart }) {
 /** Of two scopes, each with a limit and a budget. */
 async function looking() {
   const keyring = new Keyring({ databaseUrl: '', dataDir }, quiet)
-  keyring.wake()
+  keyring.wake(true)
   while (keyring.store === undefined) await new Promise(done => setTimeout(done, 20))
   const { store } = keyring
   await createEntity(store, TEAMS, { id: 'bench', limits: { rpm: 100 } }, null)
