@@ -125,13 +125,13 @@ class Cache {
     this.#prompts = semantic && new Prompts(semantic.threshold, semantic.max_prompts)
   }
 
-  before(call: Call): Promise<Call | Answer | undefined> | undefined {
+  before(call: Call): Promise<Call | Answer | undefined> | Call | undefined {
     if (call.operation !== 'chat' && call.operation !== 'completions') return undefined
     const { seconds, random, shared } = this.#settings
     const wishes = wishesOf(call.headers, seconds)
     if ((!wishes.read && !wishes.store) || !isCacheable(call.chat, random)) {
       this.#services.metrics.count('bypass')
-      return undefined
+      return call.with({ answerHeaders: { 'x-gateway-cache': 'bypass' } })
     }
     const key = keyOf(call, shared)
     Object.assign(this.#state(call), { key, wishes })

@@ -6,7 +6,7 @@ const TARGET = 'target=~"$target"'
 const REQUESTS = `gateway_requests_total{${CALLS}}`
 const FAILED = `gateway_requests_total{${CALLS}, status="5xx"}`
 const COST = `gateway_cost_usd_total{${CALLS}}`
-const CACHE = events => `gateway_hook_events_total{hook="cache", event=~"${events}"}`
+const CACHE = results => `gateway_cache_lookups_total{result=~"${results}"}`
 const DURATION = 'gen_ai_client_operation_duration_seconds'
 const FIRST_TOKEN = 'gen_ai_server_time_to_first_token_seconds'
 const PER_TOKEN = 'gen_ai_server_time_per_output_token_seconds'

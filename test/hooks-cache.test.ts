@@ -3,7 +3,7 @@ import t from 'tap'
 import { startGateway } from '../src/cli/serve.ts'
 import type { PartialConfig } from './support/app.ts'
 import { type Asked, get, post, smallest } from './support/ask.ts'
-import { type HookedGateway, hookedGateway } from './support/hooks.ts'
+import { type HookedGateway, hookedGateway, hookFile } from './support/hooks.ts'
 import { temporaryFolder } from './support/process.ts'
 import { redisService } from './support/services.ts'
 import { until } from './support/store.ts'
@@ -235,6 +235,42 @@ t.test('what is asked in other words is answered again, to the same caller and i
   t.same(gateway.log, [])
   const embeddings = upstream.requests.filter(request => /embeddings/.test(request.url))
   t.match(JSON.parse(embeddings[0]?.body.toString() ?? ''), { input: ['What is the capital of France?'] })
+})
+
+t.test('what the cache did for a request is told to its client and counted, once each', async t => {
+  const { ask, gateway, upstream } = await cached(t, {}, 100)
+  t.equal(how(await ask()), 'miss')
+  t.equal(how(await ask()), 'hit')
+  t.equal(how(await ask({ temperature: 1 })), 'bypass')
+  t.equal(how(await ask({}, { 'cache-control': 'no-store' })), 'bypass')
+  const both = await Promise.all([ask({ seed: 2 }), ask({ seed: 2 })])
+  t.same(both.map(how).sort(), ['coalesced', 'miss'])
+  t.equal(upstream.requests.length, 4)
+  const embedded = await post(`${gateway.url}/v1/embeddings`, { model: 'm', input: 'hi' })
+  t.equal(how(embedded), 'bypass', 'what no cache was asked for says so, and is no look-up')
+  const counted = async () =>
+    (await gateway.gateway.metrics.render()).split('\n').filter(line => line.startsWith('gateway_cache_lookups_total'))
+  t.same((await counted()).sort(), [
+    'gateway_cache_lookups_total{kind="exact",result="bypass"} 2',
+    'gateway_cache_lookups_total{kind="exact",result="coalesced"} 1',
+    'gateway_cache_lookups_total{kind="exact",result="hit"} 1',
+    'gateway_cache_lookups_total{kind="exact",result="miss"} 2'
+  ])
+})
+
+t.test('a hook of somebody that says other words there makes no series', async t => {
+  const says = hookFile('says', "{ preCall: call => call.with({ answerHeaders: { 'x-gateway-cache': call.model } }) }")
+  const gateway = await hookedGateway(
+    { 'says.ts': says },
+    { hooks: ['says'], model_list: [{ model_name: '*', provider: 'demo' }] }
+  )
+  t.teardown(() => gateway.close())
+  for (const model of ['one', 'hit']) {
+    const [path, body] = smallest('openai-chat', model)
+    t.equal(how(await post(gateway.url + path, body)), model)
+  }
+  const text = await gateway.gateway.metrics.render()
+  t.same(text.match(/^gateway_cache_lookups_total.*$/gm), ['gateway_cache_lookups_total{kind="exact",result="hit"} 1'])
 })
 
 t.test('an embedding model that fails costs nothing but hits', async t => {

@@ -51,6 +51,7 @@ t.test('a scrape says what the table says: types, labels, buckets', async t => {
   metrics.droppedField('openai-chat', 'anthropic', 'messages[3].name')
   metrics.mended('demo/fine', 'repaired', 2)
   metrics.saved('cache', 0.25)
+  metrics.cacheLooked('exact', 'hit')
   metrics.limited('key', 'budget', 'refused')
   metrics.alerted('team', 80)
   metrics.budgets = () => [{ scope: 'team', id: 'blue', ratio: 0.2 }]

@@ -23,7 +23,7 @@ import { refusedModel } from './permitted.ts'
 import { type Known, Preparation, type Prepared } from './prepare.ts'
 import { advised, isModelMissing } from './recommend.ts'
 import type { Runtime } from './runtime.ts'
-import { count, seriesOf } from './settle.ts'
+import { cacheResult, count, isFromCache, seriesOf } from './settle.ts'
 import { type Candidate, candidatesOf, renderTrace } from './trace.ts'
 import type { Wait, Waiter } from './wait.ts'
 
@@ -362,11 +362,12 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
     const inbound = this.#inbound
     const attempt = this.#attempts.latest
     const target = attempt?.target
+    const cache = cacheResult(this.#hooked?.answerHeaders)
     const spending = this.#bill.close({
       attempt,
       usage,
       worked: clientGone || this.#delivery.answering,
-      cached: FROM_CACHE.has(this.#hooked?.answerHeaders?.['x-gateway-cache'] ?? ''),
+      cached: isFromCache(cache),
       resolved: this.#resolved
     })
     const record = callRecord({
@@ -385,14 +386,12 @@ export class Exchange implements AttemptOwner, Running, Waiter, Patient, Deliver
       clientGone,
       generation: this.#runtime.generation
     })
-    count(record, seriesOf(target, this.#resolved, inbound, this.#runtime, metrics), metrics)
+    count(record, seriesOf(target, this.#resolved, inbound, this.#runtime, metrics), metrics, cache)
     this.#attempts.spans?.settled(record)
     this.#gateway.settled(record, failure?.details.cause, accountOf(inbound, this.#resolved, spending.counted))
     this.#hooked?.done(record)
   }
 }
 
-/** What the hook says that keeps answers. */
-const FROM_CACHE: ReadonlySet<string> = new Set(['hit', 'semantic', 'coalesced'])
 /** How servers answer on a path that they do not have. */
 const CANNOT_COUNT: ReadonlySet<number> = new Set([404, 405])

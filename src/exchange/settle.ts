@@ -9,13 +9,40 @@ import type { Runtime } from './runtime.ts'
 
 const MENDED = ['textCalls', 'thinking', 'repaired', 'unrepaired'] as const
 
+/** What the hook says that keeps answers, as `x-gateway-cache`. */
+export type CacheResult = 'hit' | 'semantic' | 'coalesced' | 'miss' | 'bypass'
+const CACHE_RESULTS: ReadonlySet<string | undefined> = new Set<CacheResult>([
+  'hit',
+  'semantic',
+  'coalesced',
+  'miss',
+  'bypass'
+])
+
+/** What a cache did for a request; undefined when none was asked. A hook may say anything there. */
+export function cacheResult(headers: Readonly<Record<string, string>> | undefined): CacheResult | undefined {
+  const said = headers?.['x-gateway-cache']
+  return isCacheResult(said) ? said : undefined
+}
+
+function isCacheResult(said: string | undefined): said is CacheResult {
+  return CACHE_RESULTS.has(said)
+}
+
+/** Whether it was answered without an upstream of its own. */
+export function isFromCache(cache: CacheResult | undefined): boolean {
+  return cache === 'hit' || cache === 'semantic' || cache === 'coalesced'
+}
+
 /** Counts what became of a request. Called once for each, after its last byte. */
-export function count(record: CallRecord, series: CallSeries, metrics: Metrics): void {
+export function count(record: CallRecord, series: CallSeries, metrics: Metrics, cache?: CacheResult): void {
   const { usage, stream, milliseconds, firstByteMilliseconds: firstByte } = record
   series.status(record.status)
   series.duration.observe(milliseconds / 1000)
   metrics.overhead.observe(record.overheadMilliseconds / 1000)
   if (firstByte !== undefined && stream) series.firstToken.observe(firstByte / 1000)
+  if (cache === 'semantic') metrics.cacheLooked('semantic', 'hit')
+  else if (cache !== undefined) metrics.cacheLooked('exact', cache)
   const target = record.attempts.at(-1)?.target
   if (record.mended !== undefined && target !== undefined)
     for (const kind of MENDED) metrics.mended(target, kind, record.mended[kind])

@@ -35,6 +35,7 @@ export class Metrics {
   readonly #spans = new Tally(METRICS.gateway_trace_spans_total.labels)
   readonly #hookErrors = new Tally(METRICS.gateway_hook_errors_total.labels)
   readonly #hookEvents = new Tally(METRICS.gateway_hook_events_total.labels, MAX_CHOSEN)
+  readonly #lookups = new Tally(METRICS.gateway_cache_lookups_total.labels)
   readonly #savings = new Tally(METRICS.gateway_savings_usd_total.labels)
   readonly #limits = new Tally(METRICS.gateway_limit_decisions_total.labels)
   readonly #alerts = new Tally(METRICS.gateway_budget_alerts_total.labels)
@@ -127,6 +128,10 @@ export class Metrics {
     if (Number.isFinite(amount) && amount > 0) this.#hookEvents.add([hook, String(event).slice(0, MAX_NAME)], amount)
   }
 
+  cacheLooked(kind: 'exact' | 'semantic', result: 'hit' | 'coalesced' | 'miss' | 'bypass'): void {
+    this.#lookups.add([kind, result])
+  }
+
   saved(by: string, dollars: number): void {
     this.#savings.add([by], dollars)
   }
@@ -167,6 +172,7 @@ export class Metrics {
       gateway_hook_duration_seconds: () => this.#hookDurations(),
       gateway_hook_errors_total: () => this.#hookErrors.values(),
       gateway_hook_events_total: () => this.#hookEvents.values(),
+      gateway_cache_lookups_total: () => this.#lookups.values(),
       gateway_cost_usd_total: () => [...this.#calls.values()].flatMap(costsOf),
       gateway_savings_usd_total: () => this.#savings.values(),
       gateway_limit_decisions_total: () => this.#limits.values(),

@@ -72,6 +72,11 @@ export const METRICS = {
     labels: ['hook']
   },
   gateway_hook_events_total: { type: 'counter', help: 'What hooks count themselves.', labels: ['hook', 'event'] },
+  gateway_cache_lookups_total: {
+    type: 'counter',
+    help: 'Requests that came to a cache: answered from it, by the same words or by others, or together with one under way, or not.',
+    labels: ['kind', 'result']
+  },
   gateway_cost_usd_total: {
     type: 'counter',
     help: 'What calls cost in USD, as far as their prices are known; partly estimated where an upstream does not say what was used.',
