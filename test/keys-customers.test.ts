@@ -247,6 +247,9 @@ async function names(t: Test, { make, manage, send, url }: Kept): Promise<void> 
     t.equal((await manage('/customer/new', { user_id: name, rpm_limit: 0 })).status, 200)
     t.equal((await send(key, { metadata: { user_id: name } })).status, 200)
   }
+  const coder = { 'x-claude-code-session-id': 's' }
+  t.equal((await send(key, { metadata: { user_id: 'metadata' } }, coder)).status, 200)
+  t.equal((await send(key, { metadata: { user_id: 'metadata' } })).status, 429)
 }
 
 async function budget(t: Test, { make, manage, send, gateway, store }: Kept): Promise<void> {

@@ -8,6 +8,8 @@ const FIELDS = ['user', 'safety_identifier'] as const
 const LONGEST = 200
 /** Agents put their session there: `{"device_id":…}`, or `user_…_session_…` in earlier versions. */
 const SESSION = /^\{|_session_/
+/** Claude Code's: where it stands, metadata need not be read to know that they hold a session. */
+const SESSION_HEADER = 'x-claude-code-session-id'
 
 /** Undefined where it names none, or nothing that could be a name. */
 export function endUserOf(asked: Pick<Inbound, 'headers' | 'body'>): string | undefined {
@@ -20,6 +22,7 @@ export function endUserOf(asked: Pick<Inbound, 'headers' | 'body'>): string | un
     const value = found[name]?.value
     if (isName(value)) return value
   }
+  if (asked.headers[SESSION_HEADER] !== undefined) return undefined
   const named = metadataOf(asked)?.['user_id']?.value
   return isName(named) && !SESSION.test(named) ? named : undefined
 }
