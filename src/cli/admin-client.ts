@@ -21,7 +21,9 @@ export interface CannotAsk {
   readonly code: number
 }
 
-const PATIENCE = 60_000
+const PATIENCE = 90_000
+/** After this somebody who waits is told for what. */
+const PATIENT = 1_500
 
 /** The gateway that is meant and its key; else why it cannot be asked. */
 export async function administrator(flags: AdminFlags): Promise<Administer | CannotAsk> {
@@ -37,11 +39,22 @@ export async function administrator(flags: AdminFlags): Promise<Administer | Can
       code: EXIT.failed
     }
   }
+  const note = setTimeout(tellWait, PATIENT).unref()
   await untilOpen(url)
-  return (method, path, body) => send(new URL(path, url), key, method, body)
+  clearTimeout(note)
+  return async (method, path, body) => {
+    const late = setTimeout(tellWait, PATIENT).unref()
+    const reply = await send(new URL(path, url), key, method, body)
+    clearTimeout(late)
+    return reply
+  }
 }
 
-/** A gateway that has just been started makes its database first. */
+function tellWait(): void {
+  process.stderr.write('Waiting: a database of keys that is made takes some seconds, once.\n')
+}
+
+/** The gateway may be making its database, or opening it. */
 async function untilOpen(url: string): Promise<void> {
   for (const until = Date.now() + PATIENCE; Date.now() < until; await wait(300)) {
     const health = await ask(url, '/health', PATIENCE)
