@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { keyedGateway, MASTER_KEY } from './support/keys.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 type Send = ReturnType<typeof sender>
 

@@ -9,7 +9,7 @@ import { post } from './support/ask.ts'
 import { type KeyedGateway, keyedGateway, MASTER_KEY } from './support/keys.ts'
 import { good } from './support/store.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const NASTY = [
   "'; drop table sluice.keys; --",

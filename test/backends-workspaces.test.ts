@@ -44,7 +44,7 @@ function ask(url: string, headers: Record<string, string> = {}, more: object = {
   })
 }
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 t.test('the workspace stands in the path or in a header, and has a name and nothing else', async t => {
   t.equal(askedWorkspace('/v1/messages', undefined), undefined)

@@ -44,7 +44,7 @@ async function upstream(t: Test, models: readonly string[], key?: string): Promi
   return state
 }
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 t.test('recommend asks each upstream, and says what can be done where one does not answer', async t => {
   const [well, locked, models] = [

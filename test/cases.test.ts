@@ -34,7 +34,7 @@ import { CASES, CONTEXT, CUTS, events, NAMES, problemIn, stream, translator } fr
 const UPDATE = process.env['UPDATE'] === '1'
 const FLAVOURS: readonly Flavour[] = ['official', 'compatible', 'local']
 const ALL = scenarios()
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const write = (path: string, value: unknown) => writeFileSync(path, `${JSON.stringify(value, undefined, 2)}\n`)
 

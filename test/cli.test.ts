@@ -48,7 +48,7 @@ model_list:
   - { model_name: slow, provider: demo, demo: { pace: ${pace}, chunks: ${chunks}, text: "${'word '.repeat(chunks)}" } }
 `
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 t.test('the help of every command has an example, its exit codes and --json', async t => {
   const { path } = folder(t)

@@ -50,7 +50,7 @@ function variablesOfCode(): Set<string> {
   return new Set([...text.matchAll(/(?:env|variables)\['([A-Z_]+)'\]/g)].map(([, name = '']) => name))
 }
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 t.test('the image copies what there is, and runs the build as nobody', async t => {
   for (const rest of said('COPY')) {

@@ -161,7 +161,7 @@ const TROUBLES = [
   'SluiceTargetCooling'
 ]
 
-t.setTimeout(150_000)
+t.setTimeout(600_000)
 const program = findProgram('prometheus')
 if (program === undefined) t.comment('Prometheus is not installed here: no dashboard was asked anything')
 

@@ -114,7 +114,7 @@ class Editor {
   }
 }
 
-t.test('an editor checks and completes gateway.yaml by its modeline', { timeout: 60_000 }, async t => {
+t.test('an editor checks and completes gateway.yaml by its modeline', { timeout: 600_000 }, async t => {
   const editor = new Editor()
   t.teardown(() => editor.stop())
   await editor.start()

@@ -8,7 +8,7 @@ import { post, smallest } from './support/ask.ts'
 import { hookFile } from './support/hooks.ts'
 import { type Folder, run, start, temporaryFolder } from './support/process.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const YAML = `# mine
 model_list:

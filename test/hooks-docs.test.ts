@@ -13,7 +13,7 @@ import { type HookedGateway, hookedGateway } from './support/hooks.ts'
 import { compile, run, temporaryFolder } from './support/process.ts'
 import { demoUpstream } from './support/upstream.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const page = readFileSync(join(root, 'docs/hooks.md'), 'utf8')

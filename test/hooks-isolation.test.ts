@@ -9,7 +9,7 @@ import { Metrics } from '../src/metrics/metrics.ts'
 import { get, post, smallest } from './support/ask.ts'
 import { collecting, hookedGateway, hookFile } from './support/hooks.ts'
 
-t.setTimeout(240_000)
+t.setTimeout(600_000)
 
 const CHAT = smallest('openai-chat', 'm')[1]
 const STREAM = smallest('openai-chat', 'm', true)[1]
@@ -228,7 +228,7 @@ t.test('a change in a file that a hook imports is seen, and a broken one leaves 
   t.match(third.warnings[0], /main\.ts cannot be loaded: .*; the last one that did goes on/)
 })
 
-t.test('a thousand reloads of a changing hook do not grow', { timeout: 180_000 }, async t => {
+t.test('a thousand reloads of a changing hook do not grow', { timeout: 600_000 }, async t => {
   const folder = t.testdir({})
   mkdirSync(join(folder, 'hooks'))
   const file = join(folder, 'hooks/changing.ts')

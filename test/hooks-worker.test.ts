@@ -8,7 +8,7 @@ import { Metrics } from '../src/metrics/metrics.ts'
 import { get, post, smallest } from './support/ask.ts'
 import { collecting, hookedGateway, hookFile } from './support/hooks.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const DEMO = [{ model_name: '*', provider: 'demo' as const, tags: ['t', 'ok'], demo: { text: 'from the demo' } }]
 const isolated = (name: string, more: object = {}) => ({ [name]: {}, isolation: 'worker' as const, ...more })

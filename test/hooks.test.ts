@@ -7,7 +7,7 @@ import { temporaryFolder } from './support/process.ts'
 import { until } from './support/store.ts'
 import { demoUpstream } from './support/upstream.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const DIALECTS = ['openai-chat', 'anthropic', 'openai-responses', 'gemini'] as const
 

@@ -4,7 +4,7 @@ import { hash } from 'node:crypto'
 import t from 'tap'
 import { run, start, temporaryFolder } from './support/process.ts'
 
-t.setTimeout(240_000)
+t.setTimeout(600_000)
 
 const MASTER = 'sk-master-of-the-command-line'
 const YAML = `

@@ -21,7 +21,7 @@ import { type KeyedGateway, keyedGateway, MASTER_KEY } from './support/keys.ts'
 import { postgresService } from './support/services.ts'
 import { good, until } from './support/store.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const TIMES = { fresh: 60_000, unknown: 60_000, away: 60, patience: 200 }
 

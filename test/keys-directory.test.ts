@@ -11,7 +11,7 @@ import { temporaryFolder } from './support/process.ts'
 import { postgresService } from './support/services.ts'
 import { until } from './support/store.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const digest = digestWith('pepper')
 const TIMES = { fresh: 60_000, outage: 600_000, unknown: 60 }

@@ -9,7 +9,7 @@ import { temporaryFolder } from './support/process.ts'
 
 const AS_MASTER = { authorization: `Bearer ${MASTER_KEY}` }
 
-t.test('those who use the master key alone have no database, until they make a key', { timeout: 90_000 }, async t => {
+t.test('those who use the master key alone have no database, until they make a key', { timeout: 600_000 }, async t => {
   const folder = temporaryFolder()
   const logged: string[] = []
   const keyring = new Keyring({ databaseUrl: '', dataDir: folder.path }, (_, message) => logged.push(message))

@@ -20,7 +20,7 @@ import { CONTEXT, CUTS, events, NAMES, problemIn, stream, translator } from './s
 
 const seed = Number(process.env['SEED'] ?? 20_261_121)
 const runs = (numRuns: number) => ({ seed, numRuns: numRuns * Number(process.env['RUNS'] ?? 1) })
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 t.comment(`seed ${seed}`)
 
 const text = fc.string({ unit: 'binary', maxLength: 12 }).filter(value => !/\p{Surrogate}/u.test(value))

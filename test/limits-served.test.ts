@@ -19,7 +19,7 @@ import { type PostgresService, postgresService, type RedisService, redisService 
 import { good, until } from './support/store.ts'
 import { startUpstream, type Upstream } from './support/upstream.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 /** Each call's answer is ten tokens, which is a cent where a million cost a thousand dollars. */
 const TOKENS = 10

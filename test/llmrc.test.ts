@@ -42,7 +42,7 @@ const VAST = { type: 'self-hosted', url: 'http://127.0.0.1:8000' }
 const OTHER = { type: 'self-hosted', url: 'http://127.0.0.1:11434' }
 const KEY = { CEREBRAS_API_KEY: 'csk-0001' }
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 t.test('the form is read as a configuration, whatever model is asked for', async t => {
   const { config, lines } = load(

@@ -21,7 +21,7 @@ model_list: [{ model_name: demo, provider: demo }]
 hooks: [./talks.mjs]
 `
 
-t.setTimeout(60_000)
+t.setTimeout(600_000)
 
 t.test('each room has its level, probes are a sample, and a saved file changes both', async t => {
   const folder = temporaryFolder()

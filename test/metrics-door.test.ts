@@ -7,7 +7,7 @@ import { type RunningGateway, startGateway } from '../src/cli/serve.ts'
 import { get } from './support/ask.ts'
 import { type Folder, run, temporaryFolder } from './support/process.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const TOKEN = 'scrape-0123456789'
 

@@ -5,7 +5,7 @@ import { run, temporaryFolder } from './support/process.ts'
 import { keyFile } from './support/providers.ts'
 import { type Answer, startUpstream, type Upstream } from './support/upstream.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(600_000)
 
 const json =
   (status: number, body: unknown): Answer =>

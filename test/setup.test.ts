@@ -34,7 +34,7 @@ function load(t: Test, findings: readonly Finding[]) {
   return { config: result.loaded.config, text }
 }
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 t.test('the starter is in order whatever was found', async t => {
   const keys = PROVIDER_NAMES.flatMap(name => {

@@ -11,7 +11,7 @@ import type { SettledCall } from '../src/store/spend.ts'
 import { until } from './support/store.ts'
 
 const CHILD = fileURLToPath(new URL('./support/journal-child.js', import.meta.url))
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 /** Whoever named a file with this id has gone: no system gives it away. */
 const NOBODY = 4_194_305

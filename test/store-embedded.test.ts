@@ -18,7 +18,7 @@ import { openStore } from '../src/store/store.ts'
 import { type Folder, temporaryFolder } from './support/process.ts'
 import { good, kindOf, quiet, until } from './support/store.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const template = temporaryFolder()
 t.teardown(() => template.remove())

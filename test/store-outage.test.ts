@@ -11,7 +11,7 @@ import { closeServer, listen, socketsOf } from './support/port.ts'
 import { type PostgresService, postgresService } from './support/services.ts'
 import { good, kindOf, quiet, until } from './support/store.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 t.test('PostgreSQL that goes away', async t => {
   const service = await postgresService()

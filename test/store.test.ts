@@ -43,7 +43,7 @@ import { temporaryFolder } from './support/process.ts'
 import { type PostgresService, postgresService, redisService } from './support/services.ts'
 import { bad, good, quiet } from './support/store.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const hmac = (secret: string) => createHmac('sha256', 'pepper').update(secret).digest()
 const newKey = (more: Partial<NewKey> = {}): NewKey => ({

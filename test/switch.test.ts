@@ -46,7 +46,7 @@ model_list:
 
 const NOWHERE = 'http://127.0.0.1:9/v1'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 t.test('the line is edited, and every other byte stays', async t => {
   const cases: [before: string, after: string][] = [

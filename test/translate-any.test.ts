@@ -30,7 +30,7 @@ import {
 } from './support/translate.ts'
 
 // A machine that does much else needs longer than its half a minute.
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const anthropic = translator('anthropic')
 const openai = translator('openai-chat')
