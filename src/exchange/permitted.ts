@@ -5,6 +5,7 @@ import type { Resolved } from '../routing/routes.ts'
 import type { Runtime } from './runtime.ts'
 
 const MOST_NAMED = 10
+const WHOSE: Readonly<Record<string, string>> = { key: 'This key', customer: 'The customer of this request' }
 
 /** Whether every scope above this caller lets it use the model: by the name that was asked, or by what that is an alias of. */
 export function refusedModel(
@@ -21,7 +22,7 @@ export function refusedModel(
   const meant = isAlias && Object.hasOwn(runtime.config.aliases, name) ? runtime.config.aliases[name] : undefined
   const lacking = caller.models.find(list => !allows(list, name, meant, () => groupsOf(resolved, runtime)))
   if (lacking === undefined) return undefined
-  const whose = lacking.scope === 'key' ? 'This key' : `The ${lacking.scope} of this key`
+  const whose = WHOSE[lacking.scope] ?? `The ${lacking.scope} of this key`
   const allowed = namesFor(caller, runtime)
   const near = nearest(name, allowed)
   const shown = near.length > 0 ? near : allowed.slice(0, MOST_NAMED)

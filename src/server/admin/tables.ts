@@ -94,6 +94,7 @@ export const CUSTOMER: Table<Customer> = {
   remove: (queries, ids) => deleteEntities(queries, CUSTOMERS, ids),
   read: fields => ({
     alias: named(fields, 'alias'),
+    models: fields.texts('models'),
     defaultModel: named(fields, 'default_model'),
     region: fields.oneOf('allowed_model_region', ['eu', 'us'])
   }),
