@@ -443,3 +443,25 @@ t.test('two gateways on one database', async t => {
   await wait(200)
   t.equal((await one.chat(key)).status, 200)
 })
+
+t.test('explain says whether a key may use a model, and what it calls so', async t => {
+  const gateway = await keyedGateway(t)
+  const narrow = await gateway.make({ models: ['gpt-4o-mini'], aliases: { small: 'gpt-4o-mini' } })
+  const ask = (model: string, key: string) => gateway.manage('/admin/explain', { model, key })
+  t.match((await ask('gpt-4o-mini', narrow)).json, { entry: 'gpt-4o-mini', key: { allowed: true } })
+  t.match((await ask('gpt-4o', narrow)).json, {
+    entry: 'gpt-4o',
+    key: { allowed: false, text: /may not use the model `gpt-4o`.* It may use `gpt-4o-mini`/ }
+  })
+  t.match((await ask('small', narrow)).json, {
+    entry: 'gpt-4o-mini',
+    key: { allowed: true, text: /means `gpt-4o-mini`/ }
+  })
+  t.match((await ask('gpt-4o', MASTER_KEY)).json, { key: { allowed: true } })
+  t.match((await ask('gpt-4o', 'sk-nobody')).json, { key: { allowed: false, text: /not known here/ } })
+  t.equal((await gateway.manage('/key/block', { key: narrow })).status, 200)
+  t.match((await ask('gpt-4o-mini', narrow)).json, { key: { allowed: false, text: /is blocked/ } })
+  const refused = await gateway.manage('/admin/explain', { model: 'gpt-4o' }, await gateway.make())
+  t.equal(refused.status, 403, 'the administrator alone may ask')
+  t.notMatch((await ask('gpt-4o', narrow)).text, narrow)
+})

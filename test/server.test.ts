@@ -314,6 +314,45 @@ t.test('explain says where a name leads', async t => {
   t.match(await get(`${url}/admin/explain`), { status: 400, text: /Say which model/ })
 })
 
+t.test('explain is told of tags, and of the request itself, and sends it nowhere', async t => {
+  const upstream = await recordedUpstream({ status: 200, chunks: ['{}'] })
+  t.teardown(() => upstream.close())
+  const far = { provider: 'custom', dialect: 'openai-chat', api_base: `${upstream.url}/v1`, model: 'qwen' } as const
+  const { url } = await gatewayFor(t, {
+    aliases: { mine: 'demo' },
+    model_list: [
+      DEMO,
+      { ...far, model_name: 'm', max_tokens: 100, tags: ['paid', 'eu'] },
+      { ...far, model_name: 'm', tags: ['free'] }
+    ]
+  })
+  const path = `${url}/admin/explain`
+  t.same((await post(path, { model: 'mine' })).json, (await get(`${path}?model=mine`)).json, 'as GET has it')
+  const now = ({ json }: { readonly json: Json | undefined }) => rowsOf(json, 'targets').map(target => target['now'])
+  t.same(now(await post(path, { model: 'm' })), ['ready', 'ready'])
+  t.same(now(await post(path, { model: 'm', tags: ['eu'] })), ['ready', 'for other tags'])
+  const body = { model: 'm', max_tokens: 500, messages: [{ role: 'user', content: 'hi' }] }
+  const whole = await post(path, { ...body, metadata: { tags: ['free'] } })
+  t.same(now(whole), ['for other tags', 'ready'])
+  t.match(rowsOf(whole.json, 'request'), [
+    { url: `${upstream.url}/v1/chat/completions`, edits: ['~ model: "m" → "qwen"', '~ max_tokens: 500 → 100'] },
+    { edits: ['~ model: "m" → "qwen"'] }
+  ])
+  t.same(now(await post(path, body, { 'x-gateway-tags': 'paid' })), ['ready', 'for other tags'])
+  const asGemini = await post(`${path}?model=m`, smallest('gemini', 'm')[1])
+  t.match(rowsOf(asGemini.json, 'request'), [{ problem: /speaks openai-chat; the body is gemini/ }, {}])
+  const embedding = await post(`${path}?endpoint=/v1/embeddings`, { model: 'm', input: 'hi' })
+  t.match(rowsOf(embedding.json, 'request'), [{ url: `${upstream.url}/v1/embeddings` }, {}])
+  t.match(await post(path, { model: 'dmeo' }), { status: 404, text: /Did you mean .*`demo`/ })
+  for (const wrong of ['', '{}', '[1]', '{"model":', '{"model":"a","model":"b"}', { model: 1 }])
+    t.equal((await post(path, wrong)).status, 400, JSON.stringify(wrong))
+  t.match(await post(path, { model: 'm', tags: 'eu' }), { status: 400, text: /list of texts/ })
+  t.match(await post(path, { model: 'm', key: 1 }), { status: 400, text: /`key`/ })
+  t.match(await post(`${path}?endpoint=/v1/nothing`, body), { status: 400, text: /is not a route of a model/ })
+  t.match((await post(path, { model: 'm', key: 'any' })).json, { key: { allowed: true } })
+  t.equal(upstream.requests.length, 0)
+})
+
 t.test('a route that is not there is refused in the shape of its neighbours', async t => {
   const { url } = await gatewayFor(t)
   const openai = await post(`${url}/v1/nothing?secret=1`, {})

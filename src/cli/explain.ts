@@ -1,12 +1,13 @@
 import { Failure } from '../chat/failure.ts'
 import { type Explanation, explain } from '../exchange/explain.ts'
+import { type Rewrite, rewrites } from '../server/rewrite.ts'
 import { ask } from './client.ts'
 import { findConfig, type Where } from './find-config.ts'
 import { offline } from './offline.ts'
 import { colors, EXIT, fail, print, printJson, table } from './output.ts'
 import { shorter, tell } from './prepare.ts'
 import { printable } from './request-line.ts'
-import { type Rewrite, rewrites } from './rewrite.ts'
+import { inboundOf } from './rewrite.ts'
 import { findRunning } from './running.ts'
 
 export interface ExplainFlags extends Where {
@@ -34,9 +35,9 @@ export async function explainModel(model: string, flags: ExplainFlags): Promise<
   if (!('loaded' in prepared)) return fail(tell(prepared.problems), json)
   const explained = explain(prepared.runtime, model)
   if (explained instanceof Failure) return fail([explained.message, ...(explained.details.recommendations ?? [])], json)
-  const rewritten =
-    flags.request === undefined ? undefined : rewrites(prepared.runtime, model, flags.request, flags.endpoint)
-  if (typeof rewritten === 'string') return fail([rewritten], json)
+  const inbound = flags.request === undefined ? undefined : inboundOf(flags.request, flags.endpoint)
+  if (typeof inbound === 'string') return fail([inbound], json)
+  const rewritten = inbound && rewrites(prepared.runtime, model, inbound)
   const key =
     flags.key === undefined
       ? undefined

@@ -45,11 +45,16 @@ export interface Explanation {
 /** A request that says nothing about where it wants to go. */
 const ANY: Ask = { tags: [], conversation: 0, tokens: 0, tried: [] }
 
-/** Where a model name leads and why. Asks nobody upstream. */
-export function explain(runtime: Runtime, asked: string): Explanation | Failure {
+/** Where a model name leads and why, for a request that says so much about itself. Asks nobody upstream. */
+export function explain(
+  runtime: Runtime,
+  asked: string,
+  says: Partial<Pick<Ask, 'tags' | 'tokens'>> = {}
+): Explanation | Failure {
   const resolved = runtime.routes.resolve(asked)
   if (resolved instanceof Failure) return resolved
   const { route, captured } = resolved
+  const ask = { ...ANY, ...says }
   const now = performance.now()
   const weightOf = (order: number) =>
     route.targets.reduce((sum, target) => sum + (target.order === order ? target.weight : 0), 0)
@@ -64,7 +69,7 @@ export function explain(runtime: Runtime, asked: string): Explanation | Failure 
       model: upstreamModel(target, resolved.asked, captured),
       dialects: target.surfaces.map(surface => surface.dialect),
       share: `${Math.round((100 * target.weight) / Math.max(weightOf(target.order), 1e-9))} %`,
-      now: stateOf(target, now),
+      now: stateOf(target, ask, now),
       conditions: conditionsOf(target),
       max_tokens: target.maxTokens ?? null,
       price: priceOf(target.prices.of(upstreamModel(target, resolved.asked, captured), Date.now())),
@@ -102,9 +107,9 @@ const OBSTACLES = {
   full: 'full: requests wait in line'
 }
 
-function stateOf(target: Target, now: number): string {
+function stateOf(target: Target, ask: Ask, now: number): string {
   if (target.weight === 0) return 'never asked: its weight is 0'
-  const why = obstacle(target, ANY, now)
+  const why = obstacle(target, ask, now)
   if (why === undefined) return 'ready'
   return why === 'cooling' ? `left out for ${Math.ceil(target.state.coolingFor(now) / 1000)} s` : OBSTACLES[why]
 }

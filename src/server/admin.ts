@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify'
 import { Failure } from '../chat/failure.ts'
-import { explain } from '../exchange/explain.ts'
 import type { Gateway } from '../exchange/gateway.ts'
 import { redacted } from '../exchange/redacted.ts'
 import { sendFailure } from './reply.ts'
@@ -37,18 +36,6 @@ export function adminRoutes(app: FastifyInstance, gateway: Gateway, controls: Co
   app.post('/admin/config', async (_, reply) => {
     const { accepted, generation, lines } = await controls.reload()
     return reply.code(accepted ? 200 : 422).send({ accepted, generation, [accepted ? 'changes' : 'problems']: lines })
-  })
-  app.get('/admin/explain', (request, reply) => {
-    const { model } = request.query as { model?: unknown }
-    if (typeof model !== 'string' || model === '') {
-      return sendFailure(
-        reply,
-        new Failure('invalid-request', 'Say which model: /admin/explain?model=NAME', { field: 'model' }),
-        'openai-chat'
-      )
-    }
-    const explained = explain(gateway.runtime, model)
-    return explained instanceof Failure ? sendFailure(reply, explained, 'openai-chat') : explained
   })
 }
 

@@ -7,6 +7,7 @@ import { managementRoutes } from './admin/routes.ts'
 import { adminRoutes, type Controls, callRoutes } from './admin.ts'
 import { Doors, masterOnly } from './doors.ts'
 import { dialectOfPath } from './endpoints.ts'
+import { explainRoutes } from './explain.ts'
 import { listingRoutes } from './listing.ts'
 import { modelRoutes } from './models.ts'
 import { observeRoutes } from './observe.ts'
@@ -98,6 +99,7 @@ export function createApp(
         return refused === undefined ? undefined : sendFailure(reply, refused, 'openai-chat')
       })
       adminRoutes(inner, gateway, controls)
+      explainRoutes(inner, gateway, doors)
     })
   })
   // Open to anybody who can connect: probes and scrapers carry no key, and nothing here is a secret.

@@ -37,6 +37,12 @@ export class Doors {
     return this.#keyring === undefined ? caller : this.#keyring.customers.bind(caller, name)
   }
 
+  /** Who a key would be on this route, from where another request comes. */
+  holderOf(key: string, path: string, remoteAddress: string | undefined): Admission {
+    const headers = { authorization: `Bearer ${key}`, host: 'localhost' }
+    return this.#current().admit({ headers, query: '', path, remoteAddress })
+  }
+
   /** Headers of this request's answer that have nothing to do with what it says. */
   extraHeaders(request: IncomingMessage): string[] {
     const headers: string[] = []

@@ -64,6 +64,17 @@ function openApi(): object {
       responses: { 200: { description: 'In force' }, 422: { description: 'Refused; the old one goes on' } }
     }
   }
+  const query = (name: string) => ({ name, in: 'query', required: false, schema: { type: 'string' } })
+  paths['/admin/explain'] = {
+    ...paths['/admin/explain'],
+    post: {
+      summary: 'Where a model name leads for a key, for tags, or for the body of a request, and what would be sent',
+      tags: ['gateway'],
+      parameters: [query('model'), query('endpoint')],
+      requestBody: JSON_BODY,
+      responses: { 200: { description: 'OK' }, default: FAILURE }
+    }
+  }
   for (const { method, path, summary } of ADMIN_ROUTES) {
     const name = path.replace(/:(\w+)/, '{$1}')
     paths[name] = { ...paths[name], [method.toLowerCase()]: manages(method, name, summary) }
