@@ -218,7 +218,7 @@ t.test('a port in use is named with a way out, and auto takes another', async t 
 })
 
 t.test('SIGTERM lets a stream finish, refuses new requests and ends with 0', async t => {
-  const { path } = folder(t, paced('40ms', 30))
+  const { path } = folder(t, paced('100ms', 60))
   const gateway = await start([], { cwd: path })
   const answer = await post(gateway.url, { model: 'slow', stream: true })
   gateway.child.kill('SIGTERM')

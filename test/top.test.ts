@@ -8,6 +8,7 @@ import { Metrics } from '../src/metrics/metrics.ts'
 import { post, smallest } from './support/ask.ts'
 import { run, start, temporaryFolder } from './support/process.ts'
 import { findProgram } from './support/prometheus.ts'
+import { until } from './support/store.ts'
 
 const plain = pc.createColors(false)
 const MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))
@@ -96,6 +97,9 @@ model_list:
         await post(gateway.url + path, { ...body, stream_options: { include_usage: true } })
       }
   })()
+  const isLeftOut = async () =>
+    /^gateway_target_cooling\{[^}]*sick[^}]*\} 1$/m.test(await (await fetch(`${gateway.url}/metrics`)).text())
+  await until(isLeftOut, 60_000)
   const [shown, told] = await Promise.all([
     run(['top', '--once', '--interval', '1500ms'], options),
     run(['top', '--json', '--interval', '1500ms', '--url', gateway.url], { cwd: '/' })
