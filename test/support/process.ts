@@ -7,6 +7,9 @@ import { fileURLToPath } from 'node:url'
 
 process.setMaxListeners(50)
 
+/** tap puts a loader of its own into every process that is started: half a second each, and a compiler that does not start at all. */
+const SHELL = '/bin/sh'
+const PLAIN = ['-c', 'unset NODE_OPTIONS; exec "$0" "$@"']
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
 export interface Ended {
@@ -33,7 +36,7 @@ export interface RunOptions {
 
 /** The built `sluice` in a process of its own, with no key and no file of this machine in its environment. */
 export function launch(args: readonly string[], options: RunOptions): Launched {
-  const child = spawn(process.execPath, [...(options.flags ?? []), MAIN, ...args], {
+  const child = spawn(SHELL, [...PLAIN, process.execPath, ...(options.flags ?? []), MAIN, ...args], {
     cwd: options.cwd,
     env: { PATH: '/nowhere', HOME: options.cwd, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe']
@@ -119,11 +122,8 @@ export function temporaryFolder(): Folder {
 /** What the compiler says, less its words where it is content. */
 export function compile(args: readonly string[]): { readonly ok: boolean; readonly told: string } {
   const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc')
-  // Without what tap puts into NODE_OPTIONS, which the compiler's own script does not start under.
-  const { NODE_OPTIONS: _, ...env } = process.env
-  const { status, signal, error, stdout, stderr } = spawnSync(process.execPath, [compiler, ...args], {
-    encoding: 'utf8',
-    env
+  const { status, signal, error, stdout, stderr } = spawnSync(SHELL, [...PLAIN, process.execPath, compiler, ...args], {
+    encoding: 'utf8'
   })
   if (status === null || stderr !== '') throw new Error(`the compiler could not run: ${signal} ${error} ${stderr}`)
   return { ok: status === 0, told: stdout }
