@@ -11,7 +11,7 @@ import { type PostgresService, postgresService, type RedisService, redisService 
 import { good, quiet, until } from './support/store.ts'
 import { startUpstream } from './support/upstream.ts'
 
-const KILLS = Number(process.env['KILLS'] ?? 4)
+const KILLS = Number(process.env['KILLS'] ?? 2)
 t.setTimeout(300_000 + KILLS * 60_000)
 
 const MASTER_KEY = 'sk-master-of-the-killed'

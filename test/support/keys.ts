@@ -1,7 +1,13 @@
+import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { request } from 'undici'
+import { Failure } from '../../src/chat/failure.ts'
 import { Keyring, type KeyringSettings } from '../../src/keys/keyring.ts'
 import { declareKeys } from '../../src/server/admin/declared.ts'
+import { openEmbedded } from '../../src/store/embedded.ts'
 import type { Store } from '../../src/store/store.ts'
 import { type PartialConfig, type TestGateway, testGateway } from './app.ts'
 import { type Asked, post, smallest } from './ask.ts'
@@ -34,6 +40,27 @@ const CONFIG: PartialConfig = {
   ]
 }
 
+const MADE = fileURLToPath(new URL('../../../.tap', import.meta.url))
+const { dependencies } = createRequire(import.meta.url)('../../../package.json') as {
+  dependencies: Record<string, string>
+}
+
+/** An embedded database as it is when it has just been made, which takes seconds: it is made once, and copied from then on. */
+async function putDatabase(dataDir: string): Promise<void> {
+  const template = join(MADE, `pg-${dependencies['@electric-sql/pglite']}`)
+  if (!existsSync(template)) {
+    mkdirSync(MADE, { recursive: true })
+    const making = mkdtempSync(join(MADE, 'making-'))
+    const made = await openEmbedded(making, () => undefined)
+    if (made instanceof Failure) throw new Error(made.message)
+    await made.close()
+    // Another test may have been faster.
+    if (!existsSync(template)) renameSync(join(making, 'pg'), template)
+    rmSync(making, { recursive: true })
+  }
+  cpSync(template, join(dataDir, 'pg'), { recursive: true })
+}
+
 /** A gateway with keys, on the embedded database unless an address is given. */
 export async function keyedGateway(
   t: Test,
@@ -41,6 +68,7 @@ export async function keyedGateway(
   config: PartialConfig = {}
 ): Promise<KeyedGateway> {
   const folder = temporaryFolder()
+  if (!settings.databaseUrl) await putDatabase(folder.path)
   const logged: string[] = []
   const keyring = new Keyring({ databaseUrl: '', dataDir: folder.path, ...settings }, (_, message) =>
     logged.push(message)
