@@ -67,6 +67,13 @@ function isSigned({ method, url, headers, body }: ReceivedRequest): boolean {
   return own[own.indexOf('authorization') + 1] === headers['authorization']
 }
 
+const COMPLETION = {
+  id: 'c',
+  object: 'chat.completion',
+  model: 'g',
+  choices: [{ index: 0, message: { role: 'assistant', content: 'x' }, finish_reason: 'stop' }]
+}
+
 t.test('bedrock: what arrives is signed, passed or translated, large or small', async t => {
   const { upstream, gateway } = await setUp(
     t,
@@ -218,17 +225,11 @@ t.test('vertex: nothing is sent for a client that left while its token was fetch
 })
 
 t.test('azure: the dated address, and a key in its own header', async t => {
-  const completion = {
-    id: 'c',
-    object: 'chat.completion',
-    model: 'g',
-    choices: [{ index: 0, message: { role: 'assistant', content: 'x' }, finish_reason: 'stop' }]
-  }
   const { upstream, gateway } = await setUp(
     t,
     (_, response) => {
       response.writeHead(200, { 'content-type': 'application/json' })
-      response.end(JSON.stringify(completion))
+      response.end(JSON.stringify(COMPLETION))
     },
     url => ({
       model_list: [
@@ -245,17 +246,11 @@ t.test('azure: the dated address, and a key in its own header', async t => {
 })
 
 t.test('what a provider refuses is left out of a translated request and told; what passes is not touched', async t => {
-  const completion = {
-    id: 'c',
-    object: 'chat.completion',
-    model: 'g',
-    choices: [{ index: 0, message: { role: 'assistant', content: 'x' }, finish_reason: 'stop' }]
-  }
   const { upstream, gateway } = await setUp(
     t,
     (_, response) => {
       response.writeHead(200, { 'content-type': 'application/json' })
-      response.end(JSON.stringify(completion))
+      response.end(JSON.stringify(COMPLETION))
     },
     url => ({ model_list: [{ model_name: 'm', provider: 'cerebras', api_base: `${url}/v1`, api_key: 'k' }] })
   )

@@ -1,5 +1,5 @@
 // How much a model may think is a word to some upstreams and a number of tokens to others. This is the one table between them.
-import type { Effort, Reasoning } from './request.ts'
+import { EFFORTS, type Effort, type Reasoning } from './request.ts'
 
 const BUDGETS: Record<Effort, number> = {
   minimal: 1_024,
@@ -9,6 +9,8 @@ const BUDGETS: Record<Effort, number> = {
   xhigh: 48_000,
   max: 64_000
 }
+
+export const isEffort = (value: unknown): value is Effort => EFFORTS.some(effort => effort === value)
 
 export function budgetOf(effort: Effort): number {
   return BUDGETS[effort]

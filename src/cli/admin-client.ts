@@ -39,19 +39,16 @@ export async function administrator(flags: AdminFlags): Promise<Administer | Can
       code: EXIT.failed
     }
   }
-  const note = setTimeout(tellWait, PATIENT).unref()
-  await untilOpen(url)
-  clearTimeout(note)
-  return async (method, path, body) => {
-    const late = setTimeout(tellWait, PATIENT).unref()
-    const reply = await send(new URL(path, url), key, method, body)
-    clearTimeout(late)
-    return reply
-  }
+  await patiently(untilOpen(url))
+  return (method, path, body) => patiently(send(new URL(path, url), key, method, body))
 }
 
-function tellWait(): void {
-  process.stderr.write('Waiting: a database of keys that is made takes some seconds, once.\n')
+async function patiently<Told>(work: Promise<Told>): Promise<Told> {
+  const note = setTimeout(
+    () => process.stderr.write('Waiting: a database of keys that is made takes some seconds, once.\n'),
+    PATIENT
+  ).unref()
+  return work.finally(() => clearTimeout(note))
 }
 
 /** The gateway may be making its database, or opening it. */

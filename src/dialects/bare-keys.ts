@@ -51,7 +51,7 @@ export function depthAt(text: string, from: number): number {
 }
 
 /** The index of the closing quote, or the end of the text. */
-function endOfString(text: string, opening: number): number {
+export function endOfString(text: string, opening: number): number {
   let closing = text.indexOf('"', opening + 1)
   while (closing !== -1) {
     let backslashes = 0

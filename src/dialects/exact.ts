@@ -1,6 +1,7 @@
 // Whole numbers that JavaScript cannot hold: ids of databases in the arguments of tools. Node 20 can neither see their
 // text in `JSON.parse` nor write such in `JSON.stringify`. So they are carried as marked strings, between one and the other.
 import { parseJson, parseObject } from '../lib/json-repair.ts'
+import { endOfString } from './bare-keys.ts'
 
 /** A noncharacter, which no text holds. */
 const MARK = '\ufdd0'
@@ -11,7 +12,6 @@ const DIGITS = 16
 const ZERO = 0x30
 const NINE = 0x39
 const QUOTE = 0x22
-const BACKSLASH = 0x5c
 
 /** The text's value, with each whole number that is too large as a marked string. */
 export function parseExact(text: string): unknown {
@@ -79,16 +79,4 @@ function marked(text: string): string {
 
 function isTooLarge(number: string): boolean {
   return number.length >= DIGITS && /^-?\d+$/.test(number) && String(Number(number)) !== number
-}
-
-/** The index of the closing quote, or the end of the text. */
-function endOfString(text: string, opening: number): number {
-  let closing = text.indexOf('"', opening + 1)
-  while (closing !== -1) {
-    let backslashes = 0
-    while (text.charCodeAt(closing - 1 - backslashes) === BACKSLASH) backslashes++
-    if (backslashes % 2 === 0) return closing
-    closing = text.indexOf('"', closing + 1)
-  }
-  return text.length
 }

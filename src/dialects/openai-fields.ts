@@ -1,5 +1,5 @@
-// Fields of a request that both of OpenAI's dialects have, and nobody else.
-import type { Extra } from '../chat/request.ts'
+// What both of OpenAI's dialects say of a request, and nobody else.
+import type { Effort, Extra } from '../chat/request.ts'
 import type { Flavour } from './dialect.ts'
 
 /** As Chat names them, and as Responses does. */
@@ -9,6 +9,16 @@ const FIELDS = [
   ['safety_identifier', 'safety_identifier'],
   ['verbosity', 'text.verbosity']
 ] as const
+
+/** The words for how much to think that others than OpenAI know. */
+export const COMMON_EFFORTS: Record<Effort, string> = {
+  minimal: 'low',
+  low: 'low',
+  medium: 'medium',
+  high: 'high',
+  xhigh: 'high',
+  max: 'high'
+}
 
 const DIALECTS = ['openai-chat', 'openai-responses'] as const
 

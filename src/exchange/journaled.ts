@@ -37,22 +37,28 @@ export function accountOf(
   }
 }
 
-export function settledCall(record: CallRecord, account: Account): SettledCall {
-  const { at, milliseconds, firstByteMilliseconds, attempts, failure, cost = 0, saved } = record
-  const { caller, model, dialect, customerId, usage } = account
+function whose({ caller, customerId }: Account): Partial<SettledCall> {
   return {
-    callId: record.id,
-    settledAt: new Date(at),
-    startedAt: new Date(at - milliseconds),
-    durationMs: Math.round(milliseconds),
-    firstTokenMs: firstByteMilliseconds === undefined ? undefined : Math.round(firstByteMilliseconds),
     keyId: caller.master ? undefined : caller.id,
     keyAlias: caller.alias,
     userId: caller.userId,
     teamId: caller.teamId,
     organizationId: caller.organizationId,
     tags: tagsOf(caller),
-    customerId,
+    customerId
+  }
+}
+
+export function settledCall(record: CallRecord, account: Account): SettledCall {
+  const { at, milliseconds, firstByteMilliseconds, attempts, failure, cost = 0, saved } = record
+  const { model, dialect, usage } = account
+  return {
+    callId: record.id,
+    settledAt: new Date(at),
+    startedAt: new Date(at - milliseconds),
+    durationMs: Math.round(milliseconds),
+    firstTokenMs: firstByteMilliseconds === undefined ? undefined : Math.round(firstByteMilliseconds),
+    ...whose(account),
     route: record.endpoint,
     dialect,
     requestedModel: record.model ?? model,
@@ -79,24 +85,19 @@ export function settledCall(record: CallRecord, account: Account): SettledCall {
 /** A call whose end is not known, at the price of what such calls usually come to. */
 export function sentCall(
   { id, endpoint, stream, model: asked }: Inbound,
-  { caller, model, dialect, customerId }: Account,
+  account: Account,
   { provider, name }: Target,
   usage: Usage,
   costNano: bigint
 ): SettledCall {
   const now = new Date()
+  const { model, dialect } = account
   return {
     callId: id,
     settledAt: now,
     startedAt: now,
     durationMs: 0,
-    keyId: caller.master ? undefined : caller.id,
-    keyAlias: caller.alias,
-    userId: caller.userId,
-    teamId: caller.teamId,
-    organizationId: caller.organizationId,
-    tags: tagsOf(caller),
-    customerId,
+    ...whose(account),
     route: endpoint,
     dialect,
     requestedModel: asked?.slice(0, LONGEST) ?? model,

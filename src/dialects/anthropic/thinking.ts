@@ -1,12 +1,10 @@
-import { budgetOf } from '../../chat/effort.ts'
-import { type ChatRequest, EFFORTS, type Effort, type Fields, type Reasoning } from '../../chat/request.ts'
+import { budgetOf, isEffort } from '../../chat/effort.ts'
+import type { ChatRequest, Effort, Fields, Reasoning } from '../../chat/request.ts'
 import type { Dropped } from '../dropped.ts'
 import { fields, number } from '../read.ts'
 
 /** The least that Anthropic takes. */
 const LEAST = 1_024
-
-const isEffort = (value: unknown): value is Effort => EFFORTS.some(effort => effort === value)
 
 export function decodeReasoning(thinking: Fields, outputConfig: Fields): Reasoning | undefined {
   const effort = isEffort(outputConfig['effort']) ? { effort: outputConfig['effort'] } : undefined

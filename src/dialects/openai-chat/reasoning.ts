@@ -1,10 +1,9 @@
-import { effortOf } from '../../chat/effort.ts'
-import { type ChatRequest, EFFORTS, type Effort, type Fields, type Reasoning } from '../../chat/request.ts'
+import { effortOf, isEffort } from '../../chat/effort.ts'
+import type { ChatRequest, Fields, Reasoning } from '../../chat/request.ts'
 import type { Flavour } from '../dialect.ts'
 import type { Dropped } from '../dropped.ts'
+import { COMMON_EFFORTS } from '../openai-fields.ts'
 import { fields, number } from '../read.ts'
-
-const isEffort = (value: unknown): value is Effort => EFFORTS.some(effort => effort === value)
 
 const THINKING: ReadonlyMap<unknown, boolean> = new Map([
   ['enabled', true],
@@ -24,16 +23,6 @@ export function decodeReasoning(body: Fields): Reasoning | undefined {
   return { mode: 'on', ...(isEffort(effort) && { effort }), ...(budget !== undefined && { budget }) }
 }
 
-/** The words that others than OpenAI know. */
-const COMMON: Record<Effort, string> = {
-  minimal: 'low',
-  low: 'low',
-  medium: 'medium',
-  high: 'high',
-  xhigh: 'high',
-  max: 'high'
-}
-
 /** Says nothing where it might be refused: models that do not think refuse an effort. */
 export function encodeReasoning({ reasoning, model }: ChatRequest, flavour: Flavour, dropped: Dropped): Fields {
   if (reasoning === undefined) return {}
@@ -42,7 +31,7 @@ export function encodeReasoning({ reasoning, model }: ChatRequest, flavour: Flav
   if (flavour === 'local') {
     if (mode === 'off') return { chat_template_kwargs: { enable_thinking: false } }
     if (mode === 'on' && reasoning.budget === undefined && effort !== undefined)
-      return { reasoning_effort: COMMON[effort] }
+      return { reasoning_effort: COMMON_EFFORTS[effort] }
     if (mode === 'on') return { chat_template_kwargs: { enable_thinking: true } }
   } else if (flavour === 'official') {
     if (!reasons(model)) {
@@ -52,7 +41,7 @@ export function encodeReasoning({ reasoning, model }: ChatRequest, flavour: Flav
     }
     if (mode === 'off') return { reasoning_effort: /^gpt-5(?!\.)/.test(model) ? 'minimal' : 'none' }
     if (effort !== undefined) return { reasoning_effort: effort === 'max' ? 'xhigh' : effort }
-  } else if (mode === 'on' && effort !== undefined) return { reasoning_effort: COMMON[effort] }
+  } else if (mode === 'on' && effort !== undefined) return { reasoning_effort: COMMON_EFFORTS[effort] }
   if (effort !== undefined || mode === 'off') dropped.add('reasoning')
   return {}
 }

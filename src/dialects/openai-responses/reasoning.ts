@@ -1,26 +1,15 @@
-import { effortOf } from '../../chat/effort.ts'
-import { type ChatRequest, EFFORTS, type Effort, type Extra, type Fields, type Reasoning } from '../../chat/request.ts'
+import { effortOf, isEffort } from '../../chat/effort.ts'
+import type { ChatRequest, Extra, Fields, Reasoning } from '../../chat/request.ts'
 import { parseObject } from '../../lib/json-repair.ts'
 import type { Flavour } from '../dialect.ts'
 import type { Dropped } from '../dropped.ts'
+import { COMMON_EFFORTS } from '../openai-fields.ts'
 import { fields, string } from '../read.ts'
 import { NAME } from './content.ts'
-
-const isEffort = (value: unknown): value is Effort => EFFORTS.some(effort => effort === value)
 
 export function decodeReasoning({ effort }: Fields): Reasoning | undefined {
   if (effort === 'none') return { mode: 'off' }
   return isEffort(effort) ? { mode: 'on', effort } : undefined
-}
-
-/** The words that others than OpenAI know. */
-const COMMON: Record<Effort, string> = {
-  minimal: 'low',
-  low: 'low',
-  medium: 'medium',
-  high: 'high',
-  xhigh: 'high',
-  max: 'high'
 }
 
 /** Says nothing where it might be refused: OpenAI's models that do not think refuse an effort. */
@@ -37,7 +26,7 @@ export function encodeReasoning(
     if (!off && effort !== undefined) dropped.add('reasoning')
     return {}
   }
-  if (flavour !== 'official' && effort !== undefined && !off) return { effort: COMMON[effort] }
+  if (flavour !== 'official' && effort !== undefined && !off) return { effort: COMMON_EFFORTS[effort] }
   if (off) return { effort: /^(?:.*\/)?gpt-5(?!\.)/.test(model) ? 'minimal' : 'none' }
   if (effort !== undefined) return { effort: effort === 'max' ? 'xhigh' : effort }
   return {}
