@@ -225,3 +225,10 @@ function isEmpty(value: unknown): boolean {
   if (value === null || value === false || value === '' || value === 0) return true
   return typeof value === 'object' && Object.keys(value).length === 0
 }
+
+/** Ids, one of them at the least. To be read last of all, since it says what is wrong with any field. */
+export function idsOf(fields: Fields, name: string): readonly string[] | Failure {
+  const ids = fields.texts(name) ?? []
+  if (fields.failure !== undefined) return fields.failure
+  return ids.length === 0 ? invalid(name, `Say which: {"${name}": ["…"]}.`) : ids
+}

@@ -41,10 +41,11 @@ export async function find(queries: Queries, asked: Asked, reference: string): P
   return named instanceof Failure ? named : (named.items[0] ?? none)
 }
 
-/** What the file says would be said again with its next reload. */
-function declaredKey({ createdBy, alias, id }: KeyRecord): Failure | undefined {
-  if (createdBy !== THE_FILE) return undefined
-  return invalid('key', `The key \`${alias ?? id}\` is declared in ${THE_FILE}; change it there.`)
+/** One that is ours to change: what the file says would be said again with its next reload. */
+async function findOurs(queries: Queries, asked: Asked, reference: string): Promise<KeyRecord | Failure> {
+  const record = await find(queries, asked, reference)
+  if (record instanceof Failure || record.createdBy !== THE_FILE) return record
+  return invalid('key', `The key \`${record.alias ?? record.id}\` is declared in ${THE_FILE}; change it there.`)
 }
 
 async function tellWith(queries: Queries, record: KeyRecord, at: Date): Promise<Row | Failure> {
@@ -112,10 +113,8 @@ async function update(asked: Asked): Promise<Told> {
   const extra = readExtra(fields)
   if (fields.failure !== undefined) return fields.failure
   const done = await withNote(asked, async queries => {
-    const before = await find(queries, asked, reference)
+    const before = await findOurs(queries, asked, reference)
     if (before instanceof Failure) return before
-    const declared = declaredKey(before)
-    if (declared !== undefined) return declared
     const after = await change(queries, asked, before, said, extra)
     if (after instanceof Failure) return after
     return {
@@ -184,10 +183,8 @@ async function remove(asked: Asked): Promise<Told> {
   if (references.length === 0) return invalid('keys', 'Say which: {"keys": ["sk-…"]}.')
   const records: KeyRecord[] = []
   for (const reference of references) {
-    const record = await find(asked.store, asked, reference)
+    const record = await findOurs(asked.store, asked, reference)
     if (record instanceof Failure) return record
-    const declared = declaredKey(record)
-    if (declared !== undefined) return declared
     records.push(record)
   }
   const ids = records.map(({ id }) => id)
@@ -245,10 +242,8 @@ async function regenerate(asked: Asked): Promise<Told> {
   if (fields.failure !== undefined) return fields.failure
   let key = ''
   const done = await withNote(asked, async queries => {
-    const before = await find(queries, asked, reference)
+    const before = await findOurs(queries, asked, reference)
     if (before instanceof Failure) return before
-    const declared = declaredKey(before)
-    if (declared !== undefined) return declared
     const changed = await change(queries, asked, before, said, undefined)
     if (changed instanceof Failure) return changed
     const secret = newSecret(value => asked.keyring.digest(value), before.id)

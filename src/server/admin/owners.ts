@@ -3,8 +3,19 @@
 import { Failure } from '../../chat/failure.ts'
 import { newId } from '../../keys/secret.ts'
 import type { AdminRoute, Asked, Told } from './asked.ts'
-import { Fields, invalid } from './fields.ts'
-import { change, type Item, listAll, make, readSaid, removeAll, setBlocked, show, type Table } from './scopes.ts'
+import { Fields, idsOf } from './fields.ts'
+import {
+  change,
+  type Item,
+  listAll,
+  make,
+  readSaid,
+  removeAll,
+  removing,
+  setBlocked,
+  show,
+  type Table
+} from './scopes.ts'
 import { CUSTOMER, ORGANIZATION, PLAN, TAG } from './tables.ts'
 
 /** Whoever is named by others cannot be given a name here. */
@@ -39,10 +50,8 @@ function showing<Kept extends Item>(table: Table<Kept>, field: string): AdminRou
 /** Several by their ids, in the order in which they are named. */
 function showingAll<Kept extends Item>(table: Table<Kept>, field: string): AdminRoute['answer'] {
   return async asked => {
-    const fields = new Fields(asked)
-    const ids = fields.texts(field) ?? []
-    if (fields.failure !== undefined) return fields.failure
-    if (ids.length === 0) return invalid(field, `Say which: {"${field}": ["…"]}.`)
+    const ids = idsOf(new Fields(asked), field)
+    if (ids instanceof Failure) return ids
     const rows: object[] = []
     for (const id of ids) {
       const shown = await show(table, asked, id)
@@ -60,17 +69,6 @@ function listing<Kept extends Item>(table: Table<Kept>): AdminRoute['answer'] {
   }
 }
 
-function removing<Kept extends Item>(table: Table<Kept>, field: string): AdminRoute['answer'] {
-  return async asked => {
-    const fields = new Fields(asked)
-    const ids = fields.texts(field) ?? []
-    if (fields.failure !== undefined) return fields.failure
-    if (ids.length === 0) return invalid(field, `Say which: {"${field}": ["…"]}.`)
-    const gone = await removeAll(table, asked, ids)
-    return gone instanceof Failure ? gone : { deleted: gone }
-  }
-}
-
 function removingOne<Kept extends Item>(table: Table<Kept>, field: string): AdminRoute['answer'] {
   return async asked => {
     const fields = new Fields(asked)
@@ -83,10 +81,8 @@ function removingOne<Kept extends Item>(table: Table<Kept>, field: string): Admi
 
 function blockingAll<Kept extends Item>(table: Table<Kept>, field: string, blocked: boolean): AdminRoute['answer'] {
   return async asked => {
-    const fields = new Fields(asked)
-    const ids = fields.texts(field) ?? []
-    if (fields.failure !== undefined) return fields.failure
-    if (ids.length === 0) return invalid(field, `Say which: {"${field}": ["…"]}.`)
+    const ids = idsOf(new Fields(asked), field)
+    if (ids instanceof Failure) return ids
     const rows: object[] = []
     for (const id of ids) {
       const row = await setBlocked(table, asked, id, blocked)

@@ -7,8 +7,8 @@ import type { Entity, Limits } from '../../store/entity.ts'
 import type { Page, Paged } from '../../store/paging.ts'
 import type { Scope } from '../../store/scopes.ts'
 import type { Row } from '../../store/values.ts'
-import { type Asked, missing, noted, withNote } from './asked.ts'
-import { Fields } from './fields.ts'
+import { type AdminRoute, type Asked, missing, noted, withNote } from './asked.ts'
+import { Fields, idsOf } from './fields.ts'
 import { type Account, accountsOf, NO_ACCOUNT, readTerms, type Terms, tellPlan, tellTerms } from './terms.ts'
 
 /** What may be said of any of them; each table takes the columns it has. */
@@ -264,4 +264,26 @@ export async function removeAll<Kept extends Item>(
   })
   asked.keyring.forget('all')
   return gone
+}
+
+/** `told`: what the answer calls those that are gone. */
+export function removing<Kept extends Item>(table: Table<Kept>, field: string, told = 'deleted'): AdminRoute['answer'] {
+  return async asked => {
+    const ids = idsOf(new Fields(asked), field)
+    if (ids instanceof Failure) return ids
+    const gone = await removeAll(table, asked, ids)
+    return gone instanceof Failure ? gone : { [told]: gone }
+  }
+}
+
+/** Teams and users are told in an envelope. */
+export function updating<Kept extends Item>(table: Table<Kept>): AdminRoute['answer'] {
+  return async asked => {
+    const fields = new Fields(asked)
+    const id = fields.needed(table.idField)
+    const request = readSaid(table, fields)
+    if (fields.failure !== undefined) return fields.failure
+    const row = await change(table, asked, id, request)
+    return row instanceof Failure ? row : { [table.idField]: id, data: row }
+  }
 }

@@ -11,7 +11,7 @@ import type { Row } from '../../store/values.ts'
 import { type AdminRoute, type Asked, missing, noted, type Told, withNote } from './asked.ts'
 import { Fields, invalid } from './fields.ts'
 import { tellAll } from './keys.ts'
-import { change, listAll, make, readSaid, removeAll, setBlocked, show } from './scopes.ts'
+import { listAll, make, readSaid, removing, setBlocked, show, updating } from './scopes.ts'
 import { TEAM } from './tables.ts'
 
 interface SaidMember {
@@ -78,15 +78,6 @@ async function withMembers({ store }: Asked, teamId: string, row: Row): Promise<
   return members instanceof Failure ? members : { ...row, members_with_roles: tellMembers(members) }
 }
 
-async function update(asked: Asked): Promise<Told> {
-  const fields = new Fields(asked)
-  const id = fields.needed('team_id')
-  const request = readSaid(TEAM, fields)
-  if (fields.failure !== undefined) return fields.failure
-  const row = await change(TEAM, asked, id, request)
-  return row instanceof Failure ? row : { team_id: id, data: row }
-}
-
 async function info(asked: Asked): Promise<Told> {
   const fields = new Fields(asked)
   const id = fields.needed('team_id')
@@ -99,15 +90,6 @@ async function info(asked: Asked): Promise<Told> {
   const keys = await tellAll(asked, records.items)
   if (row instanceof Failure) return row
   return keys instanceof Failure ? keys : { team_id: id, team_info: row, keys, team_memberships: [] }
-}
-
-async function remove(asked: Asked): Promise<Told> {
-  const fields = new Fields(asked)
-  const ids = fields.texts('team_ids') ?? []
-  if (fields.failure !== undefined) return fields.failure
-  if (ids.length === 0) return invalid('team_ids', 'Say which: {"team_ids": ["…"]}.')
-  const gone = await removeAll(TEAM, asked, ids)
-  return gone instanceof Failure ? gone : { deleted_teams: gone }
 }
 
 async function list(asked: Asked): Promise<Told> {
@@ -199,8 +181,13 @@ const promote = ofMember('member-update', (queries, teamId, userId, fields) =>
 export const TEAM_ROUTES: readonly AdminRoute[] = [
   { method: 'POST', path: '/team/new', summary: 'Make a team', answer: makeTeam },
   { method: 'GET', path: '/team/info', summary: 'A team with its members and keys', answer: info },
-  { method: 'POST', path: '/team/update', summary: 'Change a team', answer: update },
-  { method: 'POST', path: '/team/delete', summary: 'Delete teams and their keys', answer: remove },
+  { method: 'POST', path: '/team/update', summary: 'Change a team', answer: updating(TEAM) },
+  {
+    method: 'POST',
+    path: '/team/delete',
+    summary: 'Delete teams and their keys',
+    answer: removing(TEAM, 'team_ids', 'deleted_teams')
+  },
   { method: 'GET', path: '/team/list', summary: 'Teams, newest first', answer: list },
   { method: 'GET', path: '/v2/team/list', summary: 'Teams by page', answer: listPaged },
   { method: 'POST', path: '/team/block', summary: 'Block all keys of a team', answer: blocking(true) },

@@ -8,9 +8,9 @@ import { KEYS } from '../../store/keys.ts'
 import { membersOf, setMembers } from '../../store/members.ts'
 import type { Row } from '../../store/values.ts'
 import type { AdminRoute, Asked, Told } from './asked.ts'
-import { Fields, invalid } from './fields.ts'
+import { Fields } from './fields.ts'
 import { makeKey, tellAll } from './keys.ts'
-import { change, listAll, make, NO_TERMS, readSaid, removeAll, show } from './scopes.ts'
+import { listAll, make, NO_TERMS, readSaid, removing, show, updating } from './scopes.ts'
 import { TEAM, USER } from './tables.ts'
 
 async function makeUser(asked: Asked): Promise<Told> {
@@ -40,15 +40,6 @@ async function join(queries: Queries, userId: string, teams: readonly string[]):
   const members = teams.map(teamId => ({ teamId, userId, role: 'user' as const, limits: {}, settings: {} }))
   const set = await setMembers(queries, members)
   return set instanceof Failure ? set : undefined
-}
-
-async function update(asked: Asked): Promise<Told> {
-  const fields = new Fields(asked)
-  const id = fields.needed('user_id')
-  const request = readSaid(USER, fields)
-  if (fields.failure !== undefined) return fields.failure
-  const row = await change(USER, asked, id, request)
-  return row instanceof Failure ? row : { user_id: id, data: row }
 }
 
 async function info(asked: Asked): Promise<Told> {
@@ -84,19 +75,15 @@ async function list(asked: Asked): Promise<Told> {
   return { users, total, page, page_size: size, total_pages: Math.ceil(total / size) }
 }
 
-async function remove(asked: Asked): Promise<Told> {
-  const fields = new Fields(asked)
-  const ids = fields.texts('user_ids') ?? []
-  if (fields.failure !== undefined) return fields.failure
-  if (ids.length === 0) return invalid('user_ids', 'Say which: {"user_ids": ["…"]}.')
-  const gone = await removeAll(USER, asked, ids)
-  return gone instanceof Failure ? gone : { deleted_users: gone }
-}
-
 export const USER_ROUTES: readonly AdminRoute[] = [
   { method: 'POST', path: '/user/new', summary: 'Make a user, with a key', answer: makeUser },
   { method: 'GET', path: '/user/info', summary: 'A user with their keys and teams', answer: info },
-  { method: 'POST', path: '/user/update', summary: 'Change a user', answer: update },
-  { method: 'POST', path: '/user/delete', summary: 'Delete users and their keys', answer: remove },
+  { method: 'POST', path: '/user/update', summary: 'Change a user', answer: updating(USER) },
+  {
+    method: 'POST',
+    path: '/user/delete',
+    summary: 'Delete users and their keys',
+    answer: removing(USER, 'user_ids', 'deleted_users')
+  },
   { method: 'GET', path: '/user/list', summary: 'Users by page', answer: list }
 ]
