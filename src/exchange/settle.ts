@@ -10,23 +10,13 @@ import type { Runtime } from './runtime.ts'
 const MENDED = ['textCalls', 'thinking', 'repaired', 'unrepaired'] as const
 
 /** What the hook says that keeps answers, as `x-gateway-cache`. */
-export type CacheResult = 'hit' | 'semantic' | 'coalesced' | 'miss' | 'bypass'
-const CACHE_RESULTS: ReadonlySet<string | undefined> = new Set<CacheResult>([
-  'hit',
-  'semantic',
-  'coalesced',
-  'miss',
-  'bypass'
-])
+const CACHE_RESULTS = ['hit', 'semantic', 'coalesced', 'miss', 'bypass'] as const
+export type CacheResult = (typeof CACHE_RESULTS)[number]
 
 /** What a cache did for a request; undefined when none was asked. A hook may say anything there. */
 export function cacheResult(headers: Readonly<Record<string, string>> | undefined): CacheResult | undefined {
   const said = headers?.['x-gateway-cache']
-  return isCacheResult(said) ? said : undefined
-}
-
-function isCacheResult(said: string | undefined): said is CacheResult {
-  return CACHE_RESULTS.has(said)
+  return said === undefined ? undefined : CACHE_RESULTS.find(result => result === said)
 }
 
 /** Whether it was answered without an upstream of its own. */
